@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make            build/gothread and build/libgothread.so
+# make demo       an unmodified server, plain and as goroutines, side by side
+# make check      all tests   [T=name] [DEBUG=1]
+# make check-real unmodified Debian programs under real clients
+# make bench, lint, stress, install PREFIX= DESTDIR=, uninstall, clean, deps
+# V=1 shows the commands.
+
+B := build
+CC := gcc
+OBJCOPY ?= objcopy
+Q := $(if $(V),,@)
+PREFIX ?= /usr/local
+VERSION ?= 0.1
+SO := $(B)/libgothread.so
+LAUNCHER := $(B)/gothread
+CFLAGS ?= -O2 -g
+
+all: $(SO) $(LAUNCHER) $(B)/gothread.1
+
+# ---- the preloaded object ----
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef
+SO_FLAGS := -std=gnu17 -D_GNU_SOURCE -D_LARGEFILE64_SOURCE -U_FORTIFY_SOURCE -I. -I$(B) -fPIC \
+	-fvisibility=hidden -fno-builtin -fno-stack-protector -ftls-model=initial-exec \
+	-fno-omit-frame-pointer -fno-tree-loop-distribute-patterns -fno-strict-aliasing \
+	-fasynchronous-unwind-tables $(WARN)
+CORE_SRCS := $(wildcard core/*/*.c core/arch/x86_64/*.c)
+SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/stats.c preload/unwind.c
+SO_ASM := $(wildcard core/arch/x86_64/*.S interpose/*.S)
+SO_OBJS := $(SO_SRCS:%.c=$(B)/so/%.o) $(SO_ASM:%.S=$(B)/so/%.o)
+
+$(B)/so/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SO_FLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/so/%.o: %.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. $(CFLAGS) -MMD -MP -c $< -o $@
+
+# frames that a C++ exception or a cancellation may cross with work to do
+$(B)/so/interpose/%.o: SO_FLAGS += -fexceptions
+
+# The export map: exactly the names of symbols.def, under no version (a named one would hide them).
+$(B)/exports.map: $(wildcard interpose/*.def)
+	@mkdir -p $(@D)
+	$(Q)(echo '{ global:'; $(CC) -E -P -I. -D'X(ret,name,params,version)=@name;' \
+		-x c interpose/symbols.def | grep -o '@[A-Za-z0-9_]*' | tr -d '@ ' | sed 's/$$/;/'; \
+		echo 'local: *; };') > $@
+
+# The compiler's unwinder under names of its own, for tracebacks (preload/unwind.c).
+$(B)/unwind.o: preload/unwind.syms
+	@mkdir -p $(B)/unwind
+	$(Q)cd $(B)/unwind && $(AR) x $$($(CC) -print-file-name=libgcc_eh.a) unwind-dw2.o unwind-dw2-fde-dip.o
+	$(Q)$(LD) -r -o $@ $(B)/unwind/unwind-dw2.o $(B)/unwind/unwind-dw2-fde-dip.o
+	$(Q)$(OBJCOPY) --redefine-syms=preload/unwind.syms $@
+
+$(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -static-libgcc -nostartfiles -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
+		-Wl,-z,nodelete -Wl,--version-script=$(B)/exports.map -Wl,--exclude-libs,ALL \
+		-Wl,-soname,libgothread.so -o $@ $(SO_OBJS) $(B)/unwind.o -lc
+
+-include $(SO_OBJS:.o=.d)
+
+# ---- the rest, each beside its sources ----
+
+CHECK_SUITES :=
+include preload/launcher.mk
+-include tests/pthread/pthread.mk
+-include tests/bench/bench.mk
+-include tests/real/real.mk
+-include tests/unit/unit.mk
+
+.PHONY: all check lint install uninstall clean deps
+.DEFAULT_GOAL := all
+
+clean:
+	rm -rf $(B)
+
+install: all
+	install -D -m 755 $(LAUNCHER) $(DESTDIR)$(PREFIX)/bin/gothread
+	install -D -m 755 $(SO) $(DESTDIR)$(PREFIX)/lib/gothread/libgothread.so
+	install -D -m 644 $(B)/gothread.1 $(DESTDIR)$(PREFIX)/share/man/man1/gothread.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/gothread $(DESTDIR)$(PREFIX)/share/man/man1/gothread.1
+	rm -rf $(DESTDIR)$(PREFIX)/lib/gothread

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The words everything else is written in: integer types, helpers, visibility.
+ * Includes compiler headers only; calls nothing.
+ */
+#ifndef GT_BASE_H
+#define GT_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define GT_EXPORT       __attribute__((visibility("default")))
+#define GT_NOINLINE     __attribute__((noinline))
+#define GT_NORETURN     __attribute__((noreturn))
+#define GT_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define GT_ARRAY_LEN(a)                 (sizeof(a) / sizeof((a)[0]))
+#define GT_ALIGN_UP(x, a)               (((x) + (a)-1) & ~((a)-1))
+#define GT_ALIGN_DOWN(x, a)             ((x) & ~((a)-1))
+#define GT_MIN(a, b)                    ((a) < (b) ? (a) : (b))
+#define GT_MAX(a, b)                    ((a) > (b) ? (a) : (b))
+
+#define GT_CACHE_LINE   64
+#define GT_CACHE_ALIGN  __attribute__((aligned(GT_CACHE_LINE)))
+#define GT_PAGE         4096ul
+#define GT_COMPILER_BAR() __asm__ volatile("" ::: "memory")
+
+/* Nanoseconds on the monotonic clock.  A deadline is absolute; negative = never. */
+#define GT_NEVER ((int64_t)-1)
+#define GT_MS    1000000ll
+#define GT_US    1000ll
+#define GT_SEC   1000000000ll
+
+#endif

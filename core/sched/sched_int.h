@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of core/sched share among themselves.
+ */
+#ifndef GT_SCHED_INT_H
+#define GT_SCHED_INT_H
+
+#include "core/sched/sched.h"
+
+struct gt_sched {
+    struct gt_lock lock;               /* SCHED */
+    struct gt_g *runq_head, *runq_tail; /* global queue: lock */
+    _Atomic uint32_t runqsize;         /* writes under the lock; read without for a hint */
+    struct gt_m *midle;                /* lock */
+    uint32_t nmidle;                   /* lock */
+    struct gt_p *pidle;                /* lock */
+    _Atomic uint32_t npidle;           /* writes under the lock */
+    _Atomic uint32_t nmspinning;       /* pairs with wakep: see sched.c */
+    _Atomic int64_t lastpoll;          /* 0: somebody blocks in the poller */
+    _Atomic int64_t polluntil;         /* when that one returns at the latest; 0: never */
+    _Atomic uint32_t ncall;            /* Ps left in CALL by entersyscallblock */
+    _Atomic uint32_t sysmonwait;       /* sysmon sleeps until pidleget */
+    _Atomic uint32_t sysmon_note;
+    int nprocs;
+    struct gt_p *allp[GT_MAXP];
+    _Atomic(struct gt_m *) allm;       /* push only */
+    _Atomic uint32_t mid;
+    struct gt_m *m0;
+    struct gt_g *g1;
+    struct gt_g *solo;                 /* the survivor in a fork's child, before it starts again */
+};
+extern struct gt_sched gt_sched;
+
+/* sched.c */
+GT_NORETURN void gt_schedule_loop(struct gt_m *m);
+void gt_mcall(struct gt_g *g, struct gt_g *(*fn)(struct gt_m *, struct gt_g *));
+void gt_runqput(struct gt_p *p, struct gt_g *g, bool next);
+struct gt_g *gt_runqget(struct gt_p *p);
+bool gt_runqempty(struct gt_p *p);
+struct gt_g *gt_runqsteal(struct gt_p *p, struct gt_p *victim, bool runnext);
+void gt_globrunqput(struct gt_g *list, uint32_t n);
+void gt_injectglist(struct gt_g *list);
+void gt_wakep(void);
+bool gt_startm(struct gt_p *p, bool spinning);
+void gt_handoffp(struct gt_p *p);
+void gt_acquirep(struct gt_m *m, struct gt_p *p);
+struct gt_p *gt_pidleget(void);
+void gt_pidleput_locked(struct gt_p *p);
+/* The M whose P the caller may use, or NULL. */
+struct gt_m *gt_m_with_p(void);
+/* Takes a P out of CALL (state seen in w).  False: it changed. */
+bool gt_p_take(struct gt_p *p, uint64_t w);
+void gt_sched_wakesysmon(void);
+/* The kernel's mask for a goroutine's mask; for an idle M. */
+gt_sigset gt_kmask_of(gt_sigset mask);
+gt_sigset gt_idle_mask(void);
+void gt_m_setmask(struct gt_m *m, gt_sigset mask);
+
+/* proc.c */
+struct gt_m *gt_m_alloc(void);
+void gt_mstart(struct gt_m *m);
+bool gt_newm(struct gt_p *p, bool spinning);
+int gt_maker_start(void);
+void gt_maker_fork_child(void);
+struct gt_m *gt_m_init_main(void *own_tp);
+
+/* timer.c */
+void gt_timer_add(struct gt_g *g, uint64_t ticket, int64_t when);
+void gt_timer_del(struct gt_g *g);
+/* Runs what is due on p's heap; the next deadline, INT64_MAX: none. */
+int64_t gt_timer_run(struct gt_p *p, int64_t now);
+/* Earliest deadline of all Ps. */
+int64_t gt_timer_first(void);
+void gt_wake_netpoller(int64_t when);
+
+/* stack.c */
+struct gt_stack {
+    char *base;            /* lowest address, guard included */
+    size_t size;           /* whole reservation */
+    size_t guard;
+    void *tp;              /* thread block at the top, kept across tenancies; NULL: none yet */
+    struct gt_stack *next; /* pool: STACKS lock */
+};
+struct gt_stack *gt_stack_alloc(size_t size, size_t guard);
+void gt_stack_free(struct gt_stack *s);
+/* The dead goroutine's pages below its block may go: keeps the top. */
+int gt_stack_guard(char *lo, size_t n);
+void gt_stack_fork_lock(void);
+void gt_stack_fork_unlock(void);
+
+/* signal.c */
+void gt_signal_minit(struct gt_m *m);
+void gt_signal_boot(void);
+void gt_signal_boot_libc(void);
+void gt_sema_fork_child(void);
+void gt_signal_newg(struct gt_g *g);
+void gt_signal_exitg(struct gt_g *g);
+void gt_signal_fork_child(struct gt_g *g);
+void gt_send_preempt(struct gt_m *m);
+/* sysmon.c */
+void *gt_sysmon(void *);
+#endif

@@ -1,0 +1,852 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Signals and preemption.
+ *
+ * A user's handler always runs as ordinary goroutine code (DESIGN.md, 9).  One trampoline takes every handled signal, on
+ * the M's own alternate stack, with everything blocked, and leaves its kernel frame at once:
+ *
+ *   where the signal hit                         what the trampoline does
+ *   user code of goroutine g, g may take it      queues it on g and injects a call of injected() at the interrupted
+ *                                                instruction (gt_arch_inject): the handler runs there, may park, longjmp
+ *   the runtime (g->in_rt > 0), or g's system    queues it on g; g acts when it leaves the runtime (gt_rt_leave).  A
+ *   call                                         system call not yet made is abandoned with EINTR
+ *   g0, or a g that blocks it, or another is     queues it for sysmon, which hands it to a goroutine that takes it and
+ *   to have it                                   wakes that one (gt_sig_route)
+ *   a foreign kernel thread, a vfork child,      calls the handler right there, as without us
+ *   before start
+ *
+ * Nothing here takes a lock in the trampoline: nodes come from a fixed table by CAS, and go to an inbox by CAS.
+ *
+ * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block it (the kernel prefers the
+ * main thread, and programs rely on that), else to any that does not.  None: held until a mask changes.
+ *
+ * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks what all goroutines block.
+ *
+ * Preemption is the same injection, but only where the interrupted instruction is not in our text, libc's, ld.so's,
+ * libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS 6).
+ */
+#include "core/sched/signal.h"
+
+#include <link.h>
+#include <ucontext.h>
+
+#include "core/kit/cfg.h"
+#include "core/os/real.h"
+#include "core/os/tcb.h"
+#include "core/sched/dump.h"
+#include "core/sched/sched_int.h"
+
+#define NSIG_        64
+#define NNODES       4096
+#define SIGSTACK     (64ul << 10)
+#define SA_RESTORER_ 0x04000000ul
+#define RESERVED     (GT_SIGBIT(SIGURG) | GT_SIGBIT(32) | GT_SIGBIT(33))
+#define UNBLOCKABLE  (GT_SIGBIT(SIGKILL) | GT_SIGBIT(SIGSTOP) | GT_SIGBIT(32) | GT_SIGBIT(33))
+#define CRASH                                                                                      \
+    (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
+     GT_SIGBIT(SIGABRT) | GT_SIGBIT(SIGQUIT) | GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
+#define SYNC                                                                                       \
+    (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
+     GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
+
+extern char gt_arch_restorer[];
+void gt_arch_call_on(void *sp, void (*fn)(void *), void *arg);
+
+struct gt_signode {
+    _Atomic uint32_t used;
+    struct gt_signode *next;
+    struct gt_g *to; /* NULL: process-directed */
+    uint64_t goid;   /* of to, when it was sent: a later tenant does not get it */
+    int sig;
+    siginfo_t info;
+};
+
+static struct {
+    struct {
+        _Atomic uint32_t seq; /* odd: being written; pairs with act_read */
+        struct gt_sigact a;
+    } act[NSIG_ + 1];
+    struct gt_lock lock; /* SIGNAL: act writers, counts */
+    struct gt_signode node[NNODES];
+    _Atomic uint32_t nodehint;
+    _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
+    struct gt_signode *held;            /* sysmon only: nobody takes it yet */
+    _Atomic uint32_t nheld;
+    uint32_t nblock[NSIG_ + 1]; /* SIGNAL lock: goroutines that block it */
+    uint32_t nlive;             /* SIGNAL lock */
+    _Atomic gt_sigset idle_mask;
+    struct gt_ksigaction setxid; /* libc's handlers of 32 and 33 */
+    struct gt_ksigaction sigcancel;
+    struct {
+        uintptr_t lo, hi;
+    } text[16];
+    _Atomic int ntext;
+} S;
+
+static void tramp(int sig, siginfo_t *si, void *ucp);
+static void injected(struct gt_sigframe *f);
+
+/* ---- table of actions ---- */
+
+static struct gt_sigact act_read(int sig)
+{
+    for (;;) {
+        uint32_t s = load_acq(&S.act[sig].seq);
+        struct gt_sigact a = S.act[sig].a;
+        atomic_thread_fence(memory_order_acquire);
+        if (!(s & 1) && load_rlx(&S.act[sig].seq) == s)
+            return a;
+    }
+}
+
+static void act_write(int sig, const struct gt_sigact *a)
+{
+    add_acqrel(&S.act[sig].seq, 1);
+    S.act[sig].a = *a;
+    add_acqrel(&S.act[sig].seq, 1);
+}
+
+static bool is_function(const void *h)
+{
+    return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
+}
+
+/* Tells the kernel what the program's action means for us. */
+static void install(int sig, const struct gt_sigact *a)
+{
+    struct gt_ksigaction k = {.handler = a->handler, .restorer = gt_arch_restorer};
+    k.flags = ((unsigned long)a->flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)) | SA_RESTORER_;
+    bool crash = a->handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig));
+    if (is_function(a->handler) || crash || sig == SIGURG) {
+        k.handler = (void *)tramp;
+        k.flags |= SA_SIGINFO | SA_ONSTACK;
+        k.mask = ~SYNC;
+        if (sig == SIGURG)
+            k.flags |= SA_RESTART;
+    }
+    sys_sigaction(sig, &k, NULL);
+}
+
+int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
+{
+    if (sig < 1 || sig > NSIG_ || sig == 32 || sig == 33 ||
+        (act && (sig == SIGKILL || sig == SIGSTOP)))
+        return -EINVAL;
+    gt_sigset all = ~0ull, saved;
+    sys_sigprocmask(SIG_SETMASK, &all, &saved); /* a trampoline must not find the row half-written */
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    if (old)
+        *old = S.act[sig].a;
+    if (act) {
+        struct gt_sigact a = *act;
+        a.mask &= ~UNBLOCKABLE;
+        act_write(sig, &a);
+        install(sig, &a);
+    }
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    sys_sigprocmask(SIG_SETMASK, &saved, NULL);
+    return 0;
+}
+
+/* ---- nodes ---- */
+
+static struct gt_signode *node_get(int sig, const siginfo_t *info)
+{
+    uint32_t h = add_rlx(&S.nodehint, 1);
+    for (uint32_t i = 0; i < NNODES; i++) {
+        struct gt_signode *n = &S.node[(h + i) % NNODES];
+        uint32_t zero = 0;
+        if (load_rlx(&n->used) || !cas_acq(&n->used, &zero, 1))
+            continue;
+        n->sig = sig;
+        n->to = NULL;
+        if (info) {
+            n->info = *info;
+        } else {
+            gt_memset(&n->info, 0, sizeof(n->info));
+            n->info.si_signo = sig;
+            n->info.si_code = SI_TKILL;
+            n->info.si_pid = sys_getpid();
+        }
+        return n;
+    }
+    return NULL;
+}
+
+static void node_put(struct gt_signode *n)
+{
+    store_rel(&n->used, 0);
+}
+
+static void push(_Atomic(struct gt_signode *) *list, struct gt_signode *n)
+{
+    struct gt_signode *old = load_rlx(list);
+    do
+        n->next = old;
+    while (!cas_rel(list, &old, n));
+}
+
+/* Moves the inbox to the end of the private queue, oldest first. */
+static void drain(struct gt_g *g)
+{
+    struct gt_signode *n = xchg_acq(&g->siginbox, NULL), *rev = NULL;
+    while (n) {
+        struct gt_signode *next = n->next;
+        n->next = rev;
+        rev = n;
+        n = next;
+    }
+    struct gt_signode **at = &g->sigq;
+    while (*at)
+        at = &(*at)->next;
+    while (rev) {
+        struct gt_signode *next = rev->next, *same = g->sigq;
+        rev->next = NULL;
+        while (same && (same->sig != rev->sig || rev->sig >= 34))
+            same = same->next;
+        if (same) { /* a standard signal is pending once */
+            node_put(rev);
+        } else {
+            *at = rev;
+            at = &rev->next;
+        }
+        rev = next;
+    }
+}
+
+/* Takes the first pending one out of `set`. */
+static struct gt_signode *take(struct gt_g *g, gt_sigset set)
+{
+    drain(g);
+    for (struct gt_signode **at = &g->sigq; *at; at = &(*at)->next) {
+        struct gt_signode *n = *at;
+        if (set & GT_SIGBIT(n->sig)) {
+            *at = n->next;
+            return n;
+        }
+    }
+    return NULL;
+}
+
+int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info)
+{
+    struct gt_signode *n = take(g, set);
+    if (!n)
+        return 0;
+    int sig = n->sig;
+    if (info)
+        *info = n->info;
+    node_put(n);
+    return sig;
+}
+
+gt_sigset gt_sig_pending(struct gt_g *g)
+{
+    gt_sigset set = 0;
+    drain(g);
+    for (struct gt_signode *n = g->sigq; n; n = n->next)
+        set |= GT_SIGBIT(n->sig);
+    return set;
+}
+
+/* ---- masks ---- */
+
+gt_sigset gt_kmask_of(gt_sigset mask)
+{
+    return mask & ~RESERVED;
+}
+
+gt_sigset gt_idle_mask(void)
+{
+    return load_rlx(&S.idle_mask) & ~RESERVED;
+}
+
+static void count_mask(gt_sigset old, gt_sigset new)
+{
+    gt_sigset changed = old ^ new;
+    if (!changed)
+        return;
+    gt_sigset idle = 0;
+    for (int s = 1; s <= NSIG_; s++) {
+        if (changed & GT_SIGBIT(s))
+            S.nblock[s] += new & GT_SIGBIT(s) ? 1u : -1u;
+        if (S.nlive && S.nblock[s] >= S.nlive)
+            idle |= GT_SIGBIT(s);
+    }
+    store_rel(&S.idle_mask, idle);
+}
+
+void gt_signal_newg(struct gt_g *g)
+{
+    if (!g->sigmask && !load_rlx(&S.idle_mask)) {
+        __atomic_fetch_add(&S.nlive, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    __atomic_fetch_add(&S.nlive, 1, __ATOMIC_RELAXED);
+    count_mask(0, g->sigmask);
+    if (!g->sigmask)
+        store_rel(&S.idle_mask, 0);
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+}
+
+void gt_signal_exitg(struct gt_g *g)
+{
+    struct gt_signode *n;
+    while ((n = take(g, ~0ull)) != NULL) /* thread-directed ones die with it */
+        node_put(n);
+    __atomic_fetch_sub(&S.nlive, 1, __ATOMIC_RELAXED);
+    if (!g->sigmask)
+        return;
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    count_mask(g->sigmask, 0);
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+}
+
+static void set_mask(struct gt_g *g, gt_sigset mask)
+{
+    mask &= ~UNBLOCKABLE;
+    if (mask == g->sigmask)
+        return;
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    count_mask(g->sigmask, mask);
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    g->sigmask = mask;
+    gt_m_setmask(g->m, gt_kmask_of(mask));
+    if (load_acq(&S.nheld)) { /* perhaps this one takes what nobody took */
+        add_acqrel(&gt_sched.sysmon_note, 1);
+        gt_futex_wake(&gt_sched.sysmon_note, 1);
+    }
+}
+
+void gt_sig_setmask(struct gt_g *g, gt_sigset mask)
+{
+    set_mask(g, mask);
+    if (g->sigq || load_acq(&g->siginbox))
+        gt_run_signals(g);
+}
+
+/* ---- delivery on the goroutine ---- */
+
+struct call {
+    void *handler;
+    int sig;
+    siginfo_t *info;
+    void *uc;
+};
+
+static void call_handler(void *arg)
+{
+    struct call *c = arg;
+    ((void (*)(int, siginfo_t *, void *))c->handler)(c->sig, c->info, c->uc);
+}
+
+static bool on_altstack(const struct gt_g *g, uintptr_t sp)
+{
+    uintptr_t lo = (uintptr_t)g->altstack.ss_sp;
+    return !(g->altstack.ss_flags & SS_DISABLE) && sp > lo && sp <= lo + g->altstack.ss_size;
+}
+
+/* Lets the default action happen to the process. */
+static void die_by(int sig)
+{
+    struct gt_ksigaction dfl = {.handler = (void *)SIG_DFL, .restorer = gt_arch_restorer,
+                                .flags = SA_RESTORER_};
+    gt_sigset set = GT_SIGBIT(sig);
+    sys_sigaction(sig, &dfl, NULL);
+    sys_sigprocmask(SIG_UNBLOCK, &set, NULL);
+    sys_tgkill(sys_getpid(), sys_gettid(), sig);
+}
+
+/* Runs one handler with the runtime section left.  Returns whether it restarts system calls. */
+static bool deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *uc)
+{
+    struct gt_sigact a = act_read(n->sig);
+    siginfo_t info = n->info;
+    int sig = n->sig;
+    node_put(n);
+    if (!is_function(a.handler)) {
+        if (a.handler == (void *)SIG_DFL && sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH &&
+            sig != SIGCONT)
+            die_by(sig);
+        return true;
+    }
+    if (a.flags & SA_RESETHAND) {
+        struct gt_sigact dfl = {.handler = (void *)SIG_DFL, .flags = a.flags};
+        gt_sig_action(sig, &dfl, NULL);
+    }
+    gt_sigset old = g->sigmask;
+    set_mask(g, old | a.mask | (a.flags & SA_NODEFER ? 0 : GT_SIGBIT(sig)));
+    gt_memcpy(&uc->uc_sigmask, &old, sizeof(old));
+    uc->uc_stack = g->altstack;
+    g->sigseq++;
+    gt_stat_add(signals_delivered, 1);
+    struct call c = {.handler = a.handler, .sig = sig, .info = &info, .uc = uc};
+    uint32_t depth = load_rlx(&g->in_rt);
+    bool alt = (a.flags & SA_ONSTACK) && !(g->altstack.ss_flags & SS_DISABLE) &&
+               !on_altstack(g, (uintptr_t)__builtin_frame_address(0));
+    GT_COMPILER_BAR();
+    store_rlx(&g->in_rt, 0);
+    if (alt)
+        gt_arch_call_on((char *)g->altstack.ss_sp + g->altstack.ss_size, call_handler, &c);
+    else
+        call_handler(&c);
+    store_rlx(&g->in_rt, depth - 1);
+    gt_rt_enter(g);
+    gt_memcpy(&old, &uc->uc_sigmask, sizeof(old));
+    set_mask(g, old);
+    return a.flags & SA_RESTART;
+}
+
+int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart)
+{
+    ucontext_t synth;
+    int ran = 0;
+    struct gt_signode *n;
+    and_acqrel(&g->attention, ~GT_ATT_SIGNAL);
+    while ((n = take(g, ~g->sigmask)) != NULL) {
+        ucontext_t *u = uc;
+        if (!u) {
+            gt_memset(&synth, 0, sizeof(synth));
+            gt_arch_getcontext(&synth);
+            u = &synth;
+        }
+        ran++;
+        if (!deliver(g, n, u) && norestart)
+            *norestart = true;
+    }
+    return ran;
+}
+
+void gt_run_signals(struct gt_g *g)
+{
+    gt_run_signals_uc(g, NULL, NULL);
+}
+
+bool gt_intr(struct gt_g *g, bool restart)
+{
+    bool norestart = false;
+    int ran = 0;
+    if ((load_rlx(&g->attention) & GT_ATT_CANCEL) && gt_cancel_act)
+        gt_cancel_act(g);
+    if (g->sigq || load_acq(&g->siginbox))
+        ran = gt_run_signals_uc(g, NULL, &norestart);
+    else
+        and_acqrel(&g->attention, ~GT_ATT_SIGNAL);
+    return ran && (norestart || !restart);
+}
+
+/* Depth 1, about to leave: yield, handlers. */
+void gt_rt_attend(struct gt_g *g)
+{
+    if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
+        gt_stat_add(preemptions, 1);
+        gt_gosched(g);
+    }
+    if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
+        gt_run_signals(g);
+}
+
+/* ---- sending ---- */
+
+void gt_kick(struct gt_g *g)
+{
+    fence_seq(); /* pairs with gt_park: attention was set before we look for a sleeper */
+    uint64_t t = load_rlx(&g->intr_ticket);
+    if ((t & load_rlx(&g->attention) & 0xff) &&
+        gt_park_wake(&g->pk, t & GT_PK_SEQ, GT_WAKE_SIGNAL))
+        return;
+    struct gt_m *m = g->m;
+    if (m && g != gt_tls.g)
+        gt_send_preempt(m);
+}
+
+void gt_send_preempt(struct gt_m *m)
+{
+    sys_tgkill(sys_getpid(), m->ktid, SIGURG);
+}
+
+static void post(struct gt_g *g, struct gt_signode *n)
+{
+    n->to = g;
+    push(&g->siginbox, n);
+    or_acqrel(&g->attention, GT_ATT_SIGNAL);
+}
+
+int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info)
+{
+    if (sig < 0 || sig > NSIG_ || sig == 32 || sig == 33)
+        return -EINVAL;
+    if (sig == 0)
+        return 0;
+    struct gt_sigact a = act_read(sig);
+    bool waits = (load_acq(&g->waitset) | g->sigmask) & GT_SIGBIT(sig);
+    if (!waits && (a.handler == (void *)SIG_IGN))
+        return 0;
+    if (!waits && a.handler == (void *)SIG_DFL) {
+        /* the action is the process's: the kernel knows it */
+        sys_tgkill(sys_getpid(), sys_gettid(), sig);
+        return 0;
+    }
+    struct gt_signode *n = node_get(sig, info);
+    if (!n)
+        return -EAGAIN;
+    post(g, n);
+    gt_kick(g);
+    return 0;
+}
+
+/* ---- routing, in sysmon ---- */
+
+struct pick {
+    int sig;
+    struct gt_g *g;
+    int best;
+};
+
+static void consider(struct gt_g *g, void *arg)
+{
+    struct pick *p = arg;
+    gt_sigset bit = GT_SIGBIT(p->sig);
+    uint32_t st = load_acq(&g->status);
+    int score = 0;
+    if (st == GT_G_DEAD || st == GT_G_IDLE || (g->flags & GT_GF_EXITING))
+        return;
+    if (load_acq(&g->waitset) & bit)
+        score = 4;
+    else if (g->sigmask & bit)
+        return;
+    else if (g == gt_sched.g1)
+        score = 3;
+    else
+        score = st == GT_G_RUN ? 2 : 1;
+    if (score > p->best) {
+        p->best = score;
+        p->g = g;
+    }
+}
+
+void gt_sig_route(void)
+{
+    struct gt_signode *list = xchg_acq(&S.route, NULL), *held = S.held;
+    S.held = NULL;
+    store_rlx(&S.nheld, 0);
+    while (list || held) {
+        struct gt_signode **from = list ? &list : &held, *n = *from;
+        *from = n->next;
+        struct pick p = {.sig = n->sig, .g = n->to};
+        if (!n->sig) { /* only a kick */
+            gt_kick(n->to);
+            node_put(n);
+            continue;
+        }
+        if (!p.g)
+            gt_foreach_g(consider, &p);
+        if (!p.g) {
+            n->next = S.held;
+            S.held = n;
+            add_acqrel(&S.nheld, 1);
+            continue;
+        }
+        struct gt_g *g = p.g;
+        post(g, n);
+        gt_kick(g);
+    }
+}
+
+static void to_sysmon(struct gt_signode *n)
+{
+    push(&S.route, n);
+    store_rlx(&gt_sched.sysmonwait, 0);
+    add_acqrel(&gt_sched.sysmon_note, 1);
+    gt_futex_wake(&gt_sched.sysmon_note, 1);
+}
+
+/* ---- the trampoline: in a signal frame, on the M's alternate stack ---- */
+
+static bool preemptible(uintptr_t pc)
+{
+    int n = load_acq(&S.ntext);
+    for (int i = 0; i < n; i++)
+        if (pc >= S.text[i].lo && pc < S.text[i].hi)
+            return false;
+    return true;
+}
+
+/* Enough stack below sp for the frame and a handler? */
+static bool fits(const struct gt_g *g, uintptr_t sp, const void *uc)
+{
+    if ((g->flags & GT_GF_MAIN) || !g->stack_lo)
+        return true;
+    uintptr_t lo = (uintptr_t)g->stack_lo, hi = (uintptr_t)g->stack_hi;
+    return sp < lo || sp > hi || sp - lo > gt_arch_inject_size(uc) + 1024;
+}
+
+static bool inject(struct gt_g *g, void *uc)
+{
+    uintptr_t sp = gt_arch_uc_sp(uc) - 128;
+    struct gt_signode *n = load_rlx(&g->siginbox);
+    if (n && !(g->altstack.ss_flags & SS_DISABLE) && !on_altstack(g, sp) &&
+        (act_read(n->sig).flags & SA_ONSTACK))
+        sp = (uintptr_t)g->altstack.ss_sp + g->altstack.ss_size;
+    if (!fits(g, sp, uc))
+        return false;
+    gt_arch_inject(uc, NULL, sp, injected);
+    return true;
+}
+
+/* What the interrupted goroutine runs: handlers, a yield, an asynchronous cancellation. */
+static void injected(struct gt_sigframe *f)
+{
+    struct gt_g *g = gt_tls.g;
+    ucontext_t *uc = gt_arch_frame_uc(f);
+    gt_rt_enter(g);
+    do {
+        if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
+            gt_stat_add(preemptions, 1);
+            gt_gosched(g);
+        }
+        gt_run_signals_uc(g, uc, NULL);
+        if ((load_rlx(&g->cancel) & (GT_CANCEL_ASYNC | GT_CANCEL_DISABLED | GT_CANCEL_PENDING)) ==
+                (GT_CANCEL_ASYNC | GT_CANCEL_PENDING) &&
+            gt_cancel_act)
+            gt_cancel_act(g);
+    } while (load_rlx(&g->attention) & GT_ATT_SIGNAL);
+    gt_sigset mask = gt_kmask_of(g->sigmask);
+    gt_memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+    /* an invalid mode: sigreturn then leaves the alternate stack of whatever M we are on alone */
+    uc->uc_stack.ss_flags = 0x7ffe;
+    GT_COMPILER_BAR();
+    store_rlx(&g->in_rt, 0);
+}
+
+static void on_sigurg(struct gt_g *g, void *uc)
+{
+    uint32_t att = load_rlx(&g->attention);
+    if (g->is_g0 || !att)
+        return;
+    if (load_rlx(&g->in_rt)) {
+        if (att & (GT_ATT_SIGNAL | GT_ATT_CANCEL))
+            gt_arch_syscall_abort(uc);
+        return;
+    }
+    bool async = (att & GT_ATT_CANCEL) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC);
+    if ((att & GT_ATT_SIGNAL) || async ||
+        ((att & GT_ATT_PREEMPT) && preemptible(gt_arch_uc_pc(uc))))
+        inject(g, uc);
+}
+
+/* Off a goroutine: as without us. */
+static void direct(int sig, siginfo_t *si, void *ucp)
+{
+    struct gt_sigact a = act_read(sig);
+    ucontext_t *uc = ucp;
+    if (!is_function(a.handler)) {
+        if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
+            gt_dump_crash(sig, si, uc);
+        return;
+    }
+    gt_sigset mask;
+    gt_memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+    mask |= a.mask | (a.flags & SA_NODEFER ? 0 : GT_SIGBIT(sig));
+    if (a.flags & SA_RESETHAND) {
+        struct gt_sigact dfl = {.handler = (void *)SIG_DFL};
+        act_write(sig, &dfl);
+        install(sig, &dfl);
+    }
+    sys_sigprocmask(SIG_SETMASK, &mask, NULL);
+    ((void (*)(int, siginfo_t *, void *))a.handler)(sig, si, uc);
+}
+
+static bool is_sync(int sig, const siginfo_t *si)
+{
+    return (SYNC & GT_SIGBIT(sig)) && si->si_code > 0;
+}
+
+static bool thread_directed(const siginfo_t *si)
+{
+    return si->si_code == SI_TKILL;
+}
+
+/* A fault of the goroutine's own code: its handler, now, whatever it was doing. */
+static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
+{
+    struct gt_sigact a = act_read(sig);
+    struct gt_signode *n = NULL;
+    if (!g->is_g0 && is_function(a.handler) && !(g->sigmask & GT_SIGBIT(sig)))
+        n = node_get(sig, si);
+    if (!n) {
+        gt_dump_crash(sig, si, uc);
+        return;
+    }
+    uint32_t depth = load_rlx(&g->in_rt);
+    store_rlx(&g->in_rt, 0);
+    post(g, n);
+    if (!inject(g, uc)) {
+        store_rlx(&g->in_rt, depth);
+        gt_dump_crash(sig, si, uc);
+    }
+}
+
+static void tramp(int sig, siginfo_t *si, void *uc)
+{
+    struct gt_g *g = gt_tls.g;
+    if (!g) {
+        direct(sig, si, uc);
+        return;
+    }
+    if (sig == SIGURG && si->si_code == SI_TKILL && si->si_pid == sys_getpid()) {
+        on_sigurg(g, uc);
+        return;
+    }
+    if (is_sync(sig, si)) {
+        fault(g, sig, si, uc);
+        return;
+    }
+    struct gt_sigact a = act_read(sig);
+    if (!is_function(a.handler)) {
+        if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
+            gt_dump_crash(sig, si, uc);
+        return;
+    }
+    struct gt_signode *n = node_get(sig, si);
+    if (!n)
+        return;
+    bool mine = !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig)) &&
+                (thread_directed(si) || g == gt_sched.g1);
+    if (!mine) {
+        n->to = thread_directed(si) && !g->is_g0 ? g : NULL;
+        to_sysmon(n);
+        return;
+    }
+    post(g, n);
+    if (load_rlx(&g->in_rt) == 0 && inject(g, uc))
+        return;
+    gt_arch_syscall_abort(uc);
+    struct gt_signode *kick = node_get(0, NULL);
+    if (kick) { /* it may be on its way to sleep and have looked already */
+        kick->sig = 0;
+        kick->to = g;
+        to_sysmon(kick);
+    }
+}
+
+/* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ---- */
+
+static void libc_signal(int sig, siginfo_t *si, void *uc)
+{
+    struct gt_g *g = gt_tls.g;
+    struct gt_ksigaction *k = sig == 33 ? &S.setxid : &S.sigcancel;
+    void (*h)(int, siginfo_t *, void *) = (void (*)(int, siginfo_t *, void *))k->handler;
+    if (!h || !is_function(k->handler))
+        return;
+    if (!g || !g->m) {
+        h(sig, si, uc);
+        return;
+    }
+    void *tp = gt_arch_get_tp(), *listed = g->m->listed_tp;
+    gt_arch_set_tp(listed);
+    h(sig, si, uc);
+    gt_arch_set_tp(tp);
+}
+
+static void wrap_libc(int sig, struct gt_ksigaction *save)
+{
+    struct gt_ksigaction k;
+    if (sys_sigaction(sig, NULL, &k) || k.handler == (void *)libc_signal || !is_function(k.handler))
+        return;
+    *save = k;
+    k.handler = (void *)libc_signal;
+    k.flags |= SA_SIGINFO | SA_ONSTACK;
+    sys_sigaction(sig, &k, NULL);
+}
+
+/* ---- boot ---- */
+
+static int add_text(struct dl_phdr_info *in, size_t size, void *arg)
+{
+    int *n = arg;
+    (void)size;
+    bool wanted = false;
+    for (int i = 0; i < in->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &in->dlpi_phdr[i];
+        uintptr_t lo = in->dlpi_addr + ph->p_vaddr;
+        if (ph->p_type == PT_LOAD && (uintptr_t)tramp >= lo && (uintptr_t)tramp < lo + ph->p_memsz)
+            wanted = true;
+    }
+    const char *base = in->dlpi_name, *p = base;
+    for (; *p; p++)
+        if (*p == '/')
+            base = p + 1;
+    static const char *const names[] = {"libc.so", "libc-2", "ld-linux", "ld-2", "libgcc_s",
+                                        "libpthread", "linux-vdso", "libdl"};
+    for (size_t i = 0; i < GT_ARRAY_LEN(names); i++)
+        if (!gt_memcmp(base, names[i], GT_MIN(gt_strlen(names[i]), gt_strlen(base) + 1)))
+            wanted = true;
+    for (int i = 0; wanted && i < in->dlpi_phnum && *n < (int)GT_ARRAY_LEN(S.text); i++) {
+        const ElfW(Phdr) *ph = &in->dlpi_phdr[i];
+        if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_X))
+            continue;
+        S.text[*n].lo = in->dlpi_addr + ph->p_vaddr;
+        S.text[(*n)++].hi = in->dlpi_addr + ph->p_vaddr + ph->p_memsz;
+    }
+    return 0;
+}
+
+void gt_sig_ranges_init(void)
+{
+    int n = 0;
+    gt_os_real.dl_iterate_phdr(add_text, &n);
+    store_rel(&S.ntext, n);
+}
+
+void gt_signal_boot(void)
+{
+    gt_sig_ranges_init();
+    for (int sig = 1; sig <= NSIG_; sig++) {
+        struct gt_ksigaction k;
+        if (sig == 32 || sig == 33 || sig == SIGKILL || sig == SIGSTOP ||
+            sys_sigaction(sig, NULL, &k) || k.handler == (void *)tramp)
+            continue;
+        struct gt_sigact a = {.handler = k.handler, .mask = k.mask,
+                              .flags = (int)(k.flags & ~SA_RESTORER_)};
+        act_write(sig, &a);
+        if (is_function(a.handler) || sig == SIGURG ||
+            (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))))
+            install(sig, &a);
+    }
+}
+
+void gt_signal_boot_libc(void)
+{
+    wrap_libc(32, &S.sigcancel);
+    wrap_libc(33, &S.setxid);
+}
+
+/* This kernel thread's alternate stack; the program's own (of the first thread) becomes virtual. */
+void gt_signal_minit(struct gt_m *m)
+{
+    struct gt_g *g = gt_self();
+    stack_t old;
+    m->sigstack = sys_mmap(NULL, SIGSTACK, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (gt_sys_is_err(m->sigstack))
+        gt_fatal("no memory for a signal stack", 0, 0);
+    stack_t ss = {.ss_sp = m->sigstack, .ss_size = SIGSTACK};
+    if (sys_sigaltstack(&ss, &old) == 0 && g)
+        g->altstack = old;
+}
+
+void gt_signal_fork_child(struct gt_g *g)
+{
+    store_rlx(&S.lock.word, 0);
+    for (uint32_t i = 0; i < NNODES; i++)
+        store_rlx(&S.node[i].used, 0);
+    store_rlx(&S.route, NULL);
+    S.held = NULL;
+    store_rlx(&S.nheld, 0);
+    gt_memset(S.nblock, 0, sizeof(S.nblock));
+    S.nlive = 0;
+    store_rlx(&S.idle_mask, 0);
+    g->sigq = NULL; /* the child starts with nothing pending */
+    store_rlx(&g->siginbox, NULL);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Stacks: address space, committed by touch, pooled by size, last in first out.
+ *
+ *   one reservation (stride bytes):   low  guard | stack ... | thread block  high
+ *
+ * Stacks are carved from slabs, so one mapping holds many.  Guards are MADV_GUARD_INSTALL marks (Linux 6.13), which
+ * split no mapping and survive reuse; before that mprotect, within a budget, because each costs two mappings and
+ * vm.max_map_count ends at 32,753 of them (PRIOR-ART.md, 5).  Beyond the budget stacks have no guard.
+ *
+ * Page tables: with an 8 MiB stride the guard mark and the neighbour's top page would lie in different page-table
+ * pages, which then cost as much as the stack.  So slabs of large stacks begin 1 MiB off a 2 MiB boundary:
+ * the top page of stack i and the guard of stack i+1 share one.
+ *
+ * Locks: STACKS, a leaf but for nothing.  Runs on any stack.
+ */
+#include "core/sched/sched_int.h"
+
+#include "core/os/tcb.h"
+
+#define MADV_GUARD_INSTALL_ 102
+#define PT_SPAN             (2ul << 20) /* what one page-table page maps */
+#define SLAB_BYTES          (256ul << 20)
+#define MAX_POOLS           64
+#define GUARD_BUDGET        8192
+#define KEEP_HOT            512 /* free stacks of a size that keep their pages */
+
+struct pool {
+    size_t stride, guard;
+    struct gt_stack *free; /* STACKS lock */
+    uint32_t nfree;        /* STACKS lock */
+    char *slab, *slab_end; /* STACKS lock: not yet carved */
+};
+
+static struct {
+    struct gt_lock lock;
+    struct pool pool[MAX_POOLS];
+    int npool;
+    struct gt_stack *descs; /* unused descriptors */
+    _Atomic int guards;     /* mprotect guards made */
+    _Atomic bool no_madv;   /* the kernel has no guard marks */
+} S;
+
+int gt_stack_guard(char *lo, size_t n)
+{
+    if (!n)
+        return 0;
+    if (!load_rlx(&S.no_madv)) {
+        int r = sys_madvise(lo, n, MADV_GUARD_INSTALL_);
+        if (r == 0)
+            return 0;
+        if (r == -EINVAL)
+            store_rlx(&S.no_madv, true); /* old kernel, or locked memory: mprotect from now on */
+    }
+    if (add_rlx(&S.guards, 1) >= GUARD_BUDGET) {
+        gt_warn_once("more than %d stacks: the further ones have no guard page on this kernel",
+                     GUARD_BUDGET);
+        return 0;
+    }
+    return sys_mprotect(lo, n, PROT_NONE);
+}
+
+static struct pool *find_pool(size_t stride, size_t guard)
+{
+    for (int i = 0; i < S.npool; i++)
+        if (S.pool[i].stride == stride && S.pool[i].guard == guard)
+            return &S.pool[i];
+    if (S.npool == MAX_POOLS)
+        return NULL;
+    struct pool *p = &S.pool[S.npool++];
+    p->stride = stride;
+    p->guard = guard;
+    return p;
+}
+
+static bool big(size_t stride)
+{
+    return stride % PT_SPAN == 0;
+}
+
+/* A new slab for the pool: many stacks, or one where address space is scarce. */
+static bool new_slab(struct pool *p)
+{
+    size_t n = GT_MAX(SLAB_BYTES / p->stride, 1ul);
+    for (; n; n /= 8) {
+        size_t extra = big(p->stride) ? PT_SPAN : 0;
+        char *m = sys_mmap(NULL, n * p->stride + extra, PROT_READ | PROT_WRITE,
+                           MAP_NORESERVE | MAP_STACK);
+        if (gt_sys_is_err(m))
+            continue;
+        sys_madvise(m, n * p->stride + extra, MADV_NOHUGEPAGE);
+        if (extra) { /* begin at 1 MiB past a 2 MiB boundary */
+            char *at = (char *)(GT_ALIGN_DOWN((uintptr_t)m, PT_SPAN) + PT_SPAN / 2);
+            at = at < m ? at + PT_SPAN : at;
+            if (at > m)
+                sys_munmap(m, (size_t)(at - m));
+            size_t tail = (size_t)(m + n * p->stride + extra - (at + n * p->stride));
+            if (tail)
+                sys_munmap(at + n * p->stride, tail);
+            m = at;
+        }
+        p->slab = m;
+        p->slab_end = m + n * p->stride;
+        return true;
+    }
+    return false;
+}
+
+static struct gt_stack *desc(void)
+{
+    struct gt_stack *s = S.descs;
+    if (s)
+        S.descs = s->next;
+    else
+        s = gt_persistent_alloc(sizeof(*s));
+    return s;
+}
+
+static struct gt_stack *carve(struct pool *p)
+{
+    if (p->slab == p->slab_end && !new_slab(p))
+        return NULL;
+    struct gt_stack *s = desc();
+    if (!s)
+        return NULL;
+    s->base = p->slab;
+    s->size = p->stride;
+    s->guard = p->guard;
+    s->tp = NULL;
+    if (gt_stack_guard(s->base, s->guard) != 0) {
+        s->next = S.descs;
+        S.descs = s;
+        return NULL;
+    }
+    p->slab += p->stride;
+    return s;
+}
+
+struct gt_stack *gt_stack_alloc(size_t size, size_t guard)
+{
+    guard = GT_ALIGN_UP(guard, GT_PAGE);
+    size_t stride = GT_ALIGN_UP(size, GT_PAGE) + guard;
+    if (size < 16384 || stride < size)
+        return NULL;
+    if (size >= PT_SPAN / 2) /* the guard lies inside, so that strides stay whole page tables */
+        stride = GT_ALIGN_UP(GT_ALIGN_UP(size, GT_PAGE), PT_SPAN);
+    if (stride <= guard)
+        return NULL;
+    gt_lock(&S.lock, GT_RANK_STACKS);
+    struct pool *p = find_pool(stride, guard);
+    struct gt_stack *s = p ? p->free : NULL;
+    if (s) {
+        p->free = s->next;
+        p->nfree--;
+    } else if (p) {
+        s = carve(p);
+    }
+    gt_unlock(&S.lock, GT_RANK_STACKS);
+    return s;
+}
+
+void gt_stack_free(struct gt_stack *s)
+{
+    gt_lock(&S.lock, GT_RANK_STACKS);
+    struct pool *p = find_pool(s->size, s->guard);
+    bool cold = p->nfree >= KEEP_HOT;
+    if (!cold) {
+        s->next = p->free;
+        p->free = s;
+        p->nfree++;
+    }
+    gt_unlock(&S.lock, GT_RANK_STACKS);
+    if (!cold)
+        return;
+    /* many are free already: give the pages below the block back, then queue it */
+    char *lo = s->base + s->guard;
+    char *hi = (char *)GT_ALIGN_DOWN((uintptr_t)gt_tcb_low(s->tp), GT_PAGE);
+    if (hi > lo)
+        sys_madvise(lo, (size_t)(hi - lo), MADV_DONTNEED);
+    gt_lock(&S.lock, GT_RANK_STACKS);
+    s->next = p->free;
+    p->free = s;
+    p->nfree++;
+    gt_unlock(&S.lock, GT_RANK_STACKS);
+}
+
+void gt_stack_fork_lock(void)
+{
+    gt_lock(&S.lock, GT_RANK_STACKS);
+}
+
+void gt_stack_fork_unlock(void)
+{
+    gt_unlock(&S.lock, GT_RANK_STACKS);
+}
+
+void gt_stack_foreach_free(void (*f)(void *tp, void *arg), void *arg)
+{
+    gt_lock(&S.lock, GT_RANK_STACKS);
+    for (int i = 0; i < S.npool; i++)
+        for (struct gt_stack *s = S.pool[i].free; s; s = s->next)
+            if (s->tp)
+                f(s->tp, arg);
+    gt_unlock(&S.lock, GT_RANK_STACKS);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * sysmon: a kernel thread without a P that looks after the rest.   Source: Go's sysmon and retake.
+ *
+ * Each tick (20 us while something happens, backing off to 10 ms; asleep while every P is idle):
+ *   - a P in CALL for a whole tick, with work waiting: taken and handed on;
+ *   - a P whose schedtick has not moved for 10 ms: its M runs (state R): SIGURG, if others wait to run; or it
+ *     sleeps in a call that nobody announced (S, D): taken without a signal, which the program would see as
+ *     EINTR (PITFALLS 8):
+ *         CAS RUN -> CLAIM;  membarrier;  in_rt still 0 and the same goroutine -> CAS CLAIM -> IDLE: it is ours
+ *         else CAS CLAIM -> RUN.   The M, at its next runtime section: in_rt = 1, then looks at the word.
+ *   - the network, if nobody polled it for 10 ms; overdue timers; signals to hand on; stale registrations.
+ *
+ * Runs with all signals blocked; takes SCHED and PD locks shortly.
+ */
+#include "core/kit/cfg.h"
+#include "core/sched/netpoll.h"
+#include "core/sched/sched_int.h"
+#include "core/sched/signal.h"
+#include "core/sched/sysmon.h"
+
+#define TICK_MIN   (20 * GT_US)
+#define TICK_MAX   (10 * GT_MS)
+#define SLICE      (10 * GT_MS)
+#define IDLE_SLEEP (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
+
+static struct {
+    struct gt_unannounced at[GT_UNANNOUNCED];
+} U;
+
+const struct gt_unannounced *gt_sysmon_unannounced(void)
+{
+    return U.at;
+}
+
+/* Notes where a goroutine was found blocked: the pc of /proc/self/task/TID/syscall, its last field. */
+static void note_unannounced(int ktid)
+{
+    char path[64], buf[256];
+    gt_snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", ktid);
+    int fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    long n = sys_read(fd, buf, sizeof(buf) - 1);
+    sys_close(fd);
+    uintptr_t pc = 0;
+    long i = n - 1;
+    while (i > 0 && buf[i] != 'x')
+        i--;
+    for (i++; i > 0 && i < n; i++) {
+        char c = buf[i];
+        int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (v < 0)
+            break;
+        pc = pc << 4 | (uintptr_t)v;
+    }
+    for (int k = 0; pc && k < GT_UNANNOUNCED; k++)
+        if (!U.at[k].pc || U.at[k].pc == pc) {
+            U.at[k].pc = pc;
+            U.at[k].count++;
+            return;
+        }
+}
+
+static struct gt_m *m_of(uint32_t id)
+{
+    struct gt_m *m = load_acq(&gt_sched.allm);
+    while (m && m->id != id)
+        m = m->alllink;
+    return m;
+}
+
+/* The M sleeps in the kernel without having said so: takes its P. */
+static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
+{
+    uint64_t c = GT_PW(GT_P_CLAIM, m->id, GT_PW_SEQ(w) + 1);
+    struct gt_g *g = load_acq(&m->curg);
+    if (!g || load_rlx(&g->in_rt) || !cas_seq(&p->word, &w, c))
+        return false;
+    sys_membarrier(8 /* PRIVATE_EXPEDITED: pairs with gt_rt_enter's plain store of in_rt */);
+    bool asleep = load_acq(&m->curg) == g && load_acq(&g->in_rt) == 0;
+    if (asleep) {
+        char st = gt_kthread_state(m->ktid);
+        asleep = st == 'S' || st == 'D';
+    }
+    uint64_t to = asleep ? GT_PW(GT_P_IDLE, 0, GT_PW_SEQ(c) + 1)
+                         : GT_PW(GT_P_RUN, m->id, GT_PW_SEQ(c) + 1);
+    if (!cas_seq(&p->word, &c, to) || !asleep)
+        return false;
+    g->unannounced++;
+    gt_stat_add(unannounced_blocks, 1);
+    note_unannounced(m->ktid);
+    gt_handoffp(p);
+    return true;
+}
+
+bool gt_sched_idle(void);
+
+static bool look_at_running(struct gt_p *p, uint64_t w, int64_t now)
+{
+    struct gt_m *m = m_of(GT_PW_M(w));
+    if (!m)
+        return false;
+    char st = gt_kthread_state(m->ktid);
+    if (st == 'S' || st == 'D')
+        return claim(p, w, m);
+    if (gt_sched_idle() && gt_timer_first() > now && !gt_netpoll_waiters())
+        return false; /* nobody would profit */
+    struct gt_g *g = load_acq(&m->curg);
+    if (!g)
+        return false;
+    or_acqrel(&g->attention, GT_ATT_PREEMPT);
+    if (!gt_cfg.asyncpreemptoff && load_rlx(&g->in_rt) == 0)
+        gt_send_preempt(m);
+    return true;
+}
+
+static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
+{
+    if (p->seen_seq != GT_PW_SEQ(w)) {
+        p->seen_seq = GT_PW_SEQ(w);
+        p->seen_when = now;
+        return false;
+    }
+    bool others = load_seq(&gt_sched.nmspinning) + load_seq(&gt_sched.npidle) > 0;
+    if (gt_runqempty(p) && (others || !load_seq(&gt_sched.runqsize)) &&
+        now - p->seen_when < SLICE)
+        return false;
+    if (gt_runqempty(p) && gt_sched_idle() && load_rlx(&p->when0) == INT64_MAX && others)
+        return false; /* nobody wants it: let it come back cheaply */
+    if (!gt_p_take(p, w))
+        return false;
+    gt_stat_add(p_retakes, 1);
+    gt_handoffp(p);
+    return true;
+}
+
+static int retake(int64_t now)
+{
+    int n = 0;
+    for (int i = 0; i < gt_sched.nprocs; i++) {
+        struct gt_p *p = gt_sched.allp[i];
+        uint64_t w = load_acq(&p->word);
+        uint32_t tick = load_rlx(&p->schedtick);
+        if (GT_PW_STATE(w) == GT_P_CALL) {
+            n += retake_call(p, w, now);
+        } else if (GT_PW_STATE(w) == GT_P_RUN) {
+            if (p->seen_tick != tick || p->seen_seq != GT_PW_SEQ(w)) {
+                p->seen_tick = tick;
+                p->seen_seq = GT_PW_SEQ(w);
+                p->seen_when = now;
+            } else if (now - p->seen_when >= SLICE) {
+                p->seen_when = now;
+                n += look_at_running(p, w, now);
+            }
+        }
+    }
+    return n;
+}
+
+static void poll_network(int64_t now)
+{
+    int64_t last = load_rlx(&gt_sched.lastpoll);
+    if (!gt_netpoll_inited() || !gt_netpoll_waiters() || last == 0 || last + 10 * GT_MS > now ||
+        !cas_acqrel(&gt_sched.lastpoll, &last, now))
+        return;
+    gt_injectglist(gt_netpoll(0));
+}
+
+void (*gt_recheck_hook)(void);
+
+static void every_10ms(int64_t now)
+{
+    static int64_t last, last_trace;
+    if (now - last < 10 * GT_MS)
+        return;
+    last = now;
+    if (gt_recheck_hook)
+        gt_recheck_hook();
+    gt_netpoll_recheck(now);
+    if (gt_cfg.schedtrace_ms && now - last_trace >= gt_cfg.schedtrace_ms * GT_MS) {
+        last_trace = now;
+        gt_schedtrace(gt_cfg.scheddetail);
+    }
+}
+
+static bool all_idle(void)
+{
+    return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs;
+}
+
+/* Sleeps while every P is idle; pidleget and signals wake it. */
+static void deep_sleep(void)
+{
+    uint32_t n = load_acq(&gt_sched.sysmon_note);
+    store_seq(&gt_sched.sysmonwait, 1);
+    gt_sig_route(); /* what came before n was read */
+    if (all_idle())
+        gt_futex_wait(&gt_sched.sysmon_note, n,
+                      gt_cfg.schedtrace_ms ? gt_nanotime() + gt_cfg.schedtrace_ms * GT_MS
+                                           : GT_NEVER);
+    store_rlx(&gt_sched.sysmonwait, 0);
+}
+
+void *gt_sysmon(void *arg)
+{
+    int64_t delay = TICK_MIN, idle_since = 0;
+    int quiet = 0;
+    (void)arg;
+    while (!load_acq(&gt_started))
+        sys_nanosleep(50 * GT_US);
+    for (;;) {
+        delay = quiet == 0 ? TICK_MIN : quiet > 50 ? GT_MIN(delay * 2, TICK_MAX) : delay;
+        uint32_t note = load_acq(&gt_sched.sysmon_note);
+        gt_sig_route();
+        gt_futex_wait(&gt_sched.sysmon_note, note, gt_nanotime() + delay);
+        int64_t now = gt_nanotime();
+        if (!all_idle())
+            idle_since = 0;
+        else if (!idle_since)
+            idle_since = now;
+        else if (now - idle_since > IDLE_SLEEP) {
+            deep_sleep();
+            quiet = 0;
+            idle_since = 0;
+            continue;
+        }
+        poll_network(now);
+        if (gt_timer_first() + GT_MS < now)
+            gt_wakep();
+        quiet = retake(now) ? 0 : quiet + 1;
+        every_10ms(now);
+    }
+    return NULL;
+}

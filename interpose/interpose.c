@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The table of real functions, the errno boundary, time conversion: what all interposed functions use.
+ *
+ * Each pointer comes from dlvsym with the version that symbols.def names, else dlsym, both after us in search order;
+ * it is then checked: found, and not ourselves.  A function that this libc does not have stays NULL: nobody can have
+ * called it through us either.
+ */
+#include "interpose/interpose.h"
+
+#include <link.h>
+
+#include "core/os/real.h"
+#include "core/os/tcb.h"
+
+struct gt_real gt_real;
+bool gt_real_ready;
+struct gt_os_real gt_os_real;
+
+static void *find(const char *name, const char *version)
+{
+    void *p = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    return p ? p : dlsym(RTLD_NEXT, name);
+}
+
+static void **resp_here(void)
+{
+    return dlsym(RTLD_DEFAULT, "__resp");
+}
+
+static void resolve_os(void)
+{
+    struct gt_os_real *r = &gt_os_real;
+#define OS(field, name) r->field = (__typeof__(r->field))dlsym(RTLD_NEXT, name)
+    OS(pthread_create, "pthread_create");
+    OS(pthread_join, "pthread_join");
+    OS(pthread_attr_init, "pthread_attr_init");
+    OS(pthread_attr_destroy, "pthread_attr_destroy");
+    OS(pthread_attr_setstack, "pthread_attr_setstack");
+    OS(pthread_attr_setstacksize, "pthread_attr_setstacksize");
+    OS(pthread_attr_setdetachstate, "pthread_attr_setdetachstate");
+    OS(getauxval, "getauxval");
+    OS(free, "free");
+    OS(dl_iterate_phdr, "dl_iterate_phdr");
+    OS(dl_allocate_tls, "_dl_allocate_tls");
+    OS(dl_deallocate_tls, "_dl_deallocate_tls");
+    OS(dl_get_tls_static_info, "_dl_get_tls_static_info");
+    OS(ctype_init, "__ctype_init");
+    OS(call_tls_dtors, "__call_tls_dtors");
+    OS(res_nclose, "__res_nclose");
+    OS(uselocale, "uselocale");
+    OS(db_sizeof_pthread, "_thread_db_sizeof_pthread");
+    OS(db_tid, "_thread_db_pthread_tid");
+    OS(db_list, "_thread_db_pthread_list");
+    OS(db_specific, "_thread_db_pthread_specific");
+    OS(db_l_tls_offset, "_thread_db_link_map_l_tls_offset");
+    OS(rseq_offset, "__rseq_offset");
+    OS(rseq_size, "__rseq_size");
+#undef OS
+    r->resp_here = resp_here;
+}
+
+void gt_real_resolve(void)
+{
+    if (gt_real_ready)
+        return;
+    resolve_os();
+#define X(ret, name, params, version)                                                              \
+    gt_real.name = (__typeof__(gt_real.name))find(#name, version);
+#include "interpose/symbols.def"
+#undef X
+    gt_real_ready = true;
+}
+
+GT_NOINLINE long gt_ret(long r)
+{
+    if (likely(r >= 0 || r < -4095))
+        return r;
+    errno = (int)-r;
+    return -1;
+}
+
+bool gt_deadline(int clock, const struct timespec *abs, int64_t *when)
+{
+    if (!abs) {
+        *when = GT_NEVER;
+        return true;
+    }
+    if (abs->tv_nsec < 0 || abs->tv_nsec >= GT_SEC)
+        return false;
+    if (abs->tv_sec < 0) { /* long past */
+        *when = 0;
+        return true;
+    }
+    int64_t ns = abs->tv_sec >= INT64_MAX / GT_SEC / 2 ? INT64_MAX / 2
+                                                       : abs->tv_sec * GT_SEC + abs->tv_nsec;
+    if (clock == CLOCK_REALTIME)
+        ns -= gt_realtime_offset();
+    *when = ns < 0 ? 0 : ns;
+    return true;
+}
+
+int64_t gt_deadline_rel(const struct timespec *rel)
+{
+    if (!rel)
+        return GT_NEVER;
+    if (rel->tv_sec >= INT64_MAX / GT_SEC / 4)
+        return INT64_MAX / 2;
+    return gt_nanotime() + rel->tv_sec * GT_SEC + rel->tv_nsec;
+}

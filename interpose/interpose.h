@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What every interposed function needs: the table of real functions, the errno boundary.
+ *
+ * struct real has one slot for each row of symbols.def, resolved together by gt_real_resolve()
+ * before the first use: by the constructor, or by the first call that comes earlier.
+ */
+#ifndef GT_INTERPOSE_H
+#define GT_INTERPOSE_H
+
+#include "core/sched/sched.h"
+#include "interpose/types.h"
+
+struct gt_real {
+#define X(ret, name, params, version) ret(*name) params;
+#include "interpose/symbols.def"
+#undef X
+};
+extern struct gt_real gt_real;
+extern bool gt_real_ready;
+void gt_real_resolve(void);
+
+/* The C library's own function. */
+#define REAL(name)                                                                                 \
+    (*({                                                                                           \
+        if (unlikely(!gt_real_ready))                                                              \
+            gt_real_resolve();                                                                     \
+        &gt_real.name;                                                                             \
+    }))
+
+/* -errno -> -1 and errno; >= 0 as it is.  Not inlined: errno's address is found afresh, on the
+ * goroutine's block. */
+GT_NOINLINE long gt_ret(long r);
+
+/* A blocked call on a goroutine is a cancellation point: acts on a pending cancel before blocking. */
+void gt_testcancel(struct gt_g *g);
+
+/* Absolute or relative POSIX time -> monotonic deadline.  Returns false when tv_nsec is out of
+ * range.  clock: CLOCK_REALTIME or CLOCK_MONOTONIC. */
+bool gt_deadline(int clock, const struct timespec *abs, int64_t *when);
+/* Now + relative; saturates; NULL: never. */
+int64_t gt_deadline_rel(const struct timespec *rel);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files for pthread, semaphore and C11 objects share.
+ *
+ * Calls on private objects run our algorithm on any thread (DESIGN.md, 7).  Process-shared ones
+ * keep the C library's protocol: its own function, announced when it may block.
+ */
+#ifndef GT_POBJ_H
+#define GT_POBJ_H
+
+#include "core/sched/sync.h"
+#include "interpose/interpose.h"
+
+/* Thread id in the calling thread's block (core/os/tcb.c). */
+extern int gt_tid_self(void);
+/* Per-kernel-thread state is in use: the goroutine keeps its M until the matching unwire. */
+extern void gt_wire(struct gt_g *g, const char *reason);
+extern void gt_unwire(struct gt_g *g);
+
+/* A second exported name. */
+#define GT_ALIAS(name, of)                                                                         \
+    extern __typeof__(of) name                                                                     \
+        __attribute__((alias(#of), copy(of), visibility("default")))
+
+/* Who owns a lock: never changes in the life of a goroutine. */
+static inline int gt_owner_self(void)
+{
+    struct gt_g *g = gt_self();
+    return likely(g != NULL) ? g->tid : gt_tid_self();
+}
+
+/* Before a cancellation point does anything.  g may be NULL. */
+static inline void gt_cancel_point(struct gt_g *g)
+{
+    if (g && unlikely(gt_cancel_due(g)))
+        gt_testcancel(g);
+}
+
+/* A call of the C library that blocks in the kernel, announced when on a goroutine. */
+#define GT_ANNOUNCED(call)                                                                         \
+    ({                                                                                             \
+        struct gt_g *ann_ = gt_sync_enter();                                                       \
+        if (ann_)                                                                                  \
+            gt_entersyscallblock(ann_);                                                            \
+        __typeof__(call) ret_ = (call);                                                            \
+        if (ann_)                                                                                  \
+            gt_exitsyscall(ann_);                                                                  \
+        gt_sync_leave(ann_);                                                                       \
+        ret_;                                                                                      \
+    })
+
+static inline bool gt_clock_ok(int clock)
+{
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+
+/* abs NULL: never.  0 or EINVAL. */
+static inline int gt_until(int clock, const struct timespec *abs, int64_t *when)
+{
+    *when = GT_NEVER;
+    return !abs || gt_deadline(clock, abs, when) ? 0 : EINVAL;
+}
+
+/* ---- mutex.c, for condition variables ---- */
+/* The lock word, when a waiter may be moved to its queue; NULL: not. */
+_Atomic uint32_t *gt_pm_word(pthread_mutex_t *m);
+/* Would unlock fail?  0 or the error number. */
+int gt_pm_may_unlock(pthread_mutex_t *m);
+/* Unlocks; the mutex keeps counting us as a user. */
+int gt_pm_wait_unlock(pthread_mutex_t *m);
+/* Locks again, in the runtime section g; handed: the word is ours already. */
+int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed);
+
+/* In a fork child: the parked waiters are gone. */
+void gt_futex_fork_child(void);
+/* sysmon, every 10 ms: wakes parked futex waiters whose word has changed (PITFALLS 20). */
+void gt_futex_recheck(void);
+
+#endif

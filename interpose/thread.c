@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Threads: create, join, detach, exit, attributes and identity of a pthread_t, for POSIX and C11.   Sources: POSIX
+ * pthread_create(3p) and its neighbours; glibc's manual for the _np functions.
+ *
+ * A pthread_t that is not a goroutine's (a library that got glibc's own pthread_create) goes to the real function.
+ * Joining waits on g->life:  ALIVE -> DEAD by the goroutine, ALIVE -> DETACHED by detach; who finds the other
+ * there frees the goroutine.
+ */
+#include "interpose/interpose.h"
+
+#include "core/kit/cfg.h"
+#include "core/os/tcb.h"
+#include "core/sched/sema.h"
+#include "interpose/thread.h"
+
+#include <sys/prctl.h>
+
+/* ---- attributes ---- */
+
+static _Atomic size_t default_stack, default_guard;
+
+static void load_defaults(void)
+{
+    pthread_attr_t a;
+    size_t stack = 8ul << 20, guard = GT_PAGE;
+    if (pthread_getattr_default_np(&a) == 0) {
+        pthread_attr_getstacksize(&a, &stack);
+        pthread_attr_getguardsize(&a, &guard);
+        pthread_attr_destroy(&a);
+    }
+    if (gt_cfg.stack)
+        stack = gt_cfg.stack;
+    store_rlx(&default_guard, guard);
+    store_rlx(&default_stack, GT_MAX(stack, 16384ul));
+}
+
+GT_EXPORT int pthread_setattr_default_np(const pthread_attr_t *attr)
+{
+    int r = REAL(pthread_setattr_default_np)(attr);
+    store_rlx(&default_stack, 0);
+    return r;
+}
+
+static void read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
+{
+    void *addr;
+    size_t size;
+    int v;
+    struct sched_param sp;
+    sigset_t set;
+    if (pthread_attr_getdetachstate(attr, &v) == 0)
+        np->detached = v == PTHREAD_CREATE_DETACHED;
+    pthread_attr_getstacksize(attr, &np->stack);
+    pthread_attr_getguardsize(attr, &np->guard);
+    /* without an address glibc reports 0 - size */
+    if (pthread_attr_getstack(attr, &addr, &size) == 0 && (uintptr_t)addr + size != 0) {
+        np->user_stack = addr;
+        np->stack = size;
+    }
+    if (pthread_attr_getinheritsched(attr, &v) == 0 && v == PTHREAD_EXPLICIT_SCHED) {
+        pthread_attr_getschedpolicy(attr, &np->policy);
+        pthread_attr_getschedparam(attr, &sp);
+        np->priority = sp.sched_priority;
+    }
+    if (pthread_attr_getsigmask_np(attr, &set) == 0)
+        gt_memcpy(&np->sigmask, &set, sizeof(np->sigmask));
+}
+
+/* ---- create ---- */
+
+static bool refused;
+
+/* True when pthread_create makes goroutines. */
+static bool ensure_started(void)
+{
+    if (likely(load_acq(&gt_started)))
+        return true;
+    if (!gt_real_ready)
+        gt_real_resolve();
+    if (refused || gt_cfg.off || gt_in_vfork())
+        return false;
+    refused = gt_sched_start(gt_cfg.gomaxprocs ? gt_cfg.gomaxprocs : gt_ncpu()) != 0;
+    if (!refused)
+        gt_thread_started();
+    return !refused;
+}
+
+static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg,
+                  uintptr_t pc)
+{
+    struct gt_g *self = gt_self();
+    if (!load_rlx(&default_stack))
+        load_defaults();
+    struct gt_newproc np = {.fn = fn, .arg = arg, .pc = pc, .stack = load_rlx(&default_stack),
+                            .guard = load_rlx(&default_guard)};
+    if (self) {
+        np.sigmask = self->sigmask;
+        np.policy = self->policy;
+        np.priority = self->priority;
+    } else {
+        sys_sigprocmask(SIG_SETMASK, NULL, &np.sigmask);
+    }
+    if (attr)
+        read_attr(attr, &np);
+    gt_dl_sync();
+    if (self)
+        gt_rt_enter(self);
+    gt_thread_born();
+    int r = gt_newproc(&np, (void **)out);
+    if (r)
+        gt_thread_unborn();
+    if (self)
+        gt_rt_leave(self);
+    return -r;
+}
+
+GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
+                             void *arg)
+{
+    if (!ensure_started())
+        return REAL(pthread_create)(out, attr, fn, arg);
+    return create(out, attr, fn, arg, (uintptr_t)__builtin_return_address(0));
+}
+
+/* ---- join ---- */
+
+/* Waits until g is dead.  0, ETIMEDOUT; may be cancelled: then the claim to join is given up first. */
+static int await_death(struct gt_g *self, struct gt_g *g, int64_t when)
+{
+    while (load_acq(&g->life) != GT_LIFE_DEAD) {
+        struct gt_waiter w;
+        struct gt_bucket *b = gt_sema_lock(&g->life);
+        if (load_acq(&g->life) == GT_LIFE_DEAD) {
+            gt_sema_unlock(b);
+            break;
+        }
+        gt_sema_enqueue(b, &w, &g->life, false);
+        gt_sema_unlock(b);
+        enum gt_wake o = gt_sema_park(&w, GT_R_JOIN, when, self ? GT_PARK_INTR : 0);
+        if (o == GT_WAKE_TIMEOUT)
+            return ETIMEDOUT;
+        if (o == GT_WAKE_SIGNAL && self) {
+            if (gt_cancel_wanted(self))
+                store_rel(&g->joiner, NULL);
+            gt_intr(self, true);
+        }
+    }
+    return 0;
+}
+
+static struct gt_g *const foreign_joiner = (struct gt_g *)8;
+
+static int join(pthread_t t, void **res, int64_t when)
+{
+    struct gt_g *self = gt_self(), *g = gt_g_of((void *)t), *none = NULL;
+    if (!g)
+        return -1;
+    if (g == self || (self && load_acq(&self->joiner) == g))
+        return EDEADLK;
+    if (load_acq(&g->life) == GT_LIFE_DETACHED)
+        return EINVAL;
+    if (self)
+        gt_testcancel(self);
+    if (!cas_acqrel(&g->joiner, &none, self ? self : foreign_joiner))
+        return EINVAL;
+    if (self)
+        gt_rt_enter(self);
+    int r = await_death(self, g, when);
+    if (r == 0) {
+        if (res)
+            *res = g->result;
+        gt_gfree(g);
+    } else {
+        store_rel(&g->joiner, NULL);
+    }
+    if (self)
+        gt_rt_leave(self);
+    return r;
+}
+
+GT_EXPORT int pthread_join(pthread_t t, void **res)
+{
+    int r = join(t, res, GT_NEVER);
+    return r >= 0 ? r : REAL(pthread_join)(t, res);
+}
+
+GT_EXPORT int pthread_tryjoin_np(pthread_t t, void **res)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g)
+        return REAL(pthread_tryjoin_np)(t, res);
+    return load_acq(&g->life) == GT_LIFE_DEAD ? join(t, res, GT_NEVER)
+           : load_acq(&g->life) == GT_LIFE_DETACHED ? EINVAL
+                                                     : EBUSY;
+}
+
+static int clockjoin(pthread_t t, void **res, clockid_t clock, const struct timespec *abs)
+{
+    int64_t when = GT_NEVER;
+    if (abs && !gt_deadline(clock, abs, &when))
+        return EINVAL;
+    return join(t, res, when);
+}
+
+GT_EXPORT int pthread_timedjoin_np(pthread_t t, void **res, const struct timespec *abs)
+{
+    int r = clockjoin(t, res, CLOCK_REALTIME, abs);
+    return r >= 0 ? r : REAL(pthread_timedjoin_np)(t, res, abs);
+}
+
+GT_EXPORT int pthread_clockjoin_np(pthread_t t, void **res, clockid_t clock,
+                                   const struct timespec *abs)
+{
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
+        return EINVAL;
+    int r = clockjoin(t, res, clock, abs);
+    return r >= 0 ? r : REAL(pthread_clockjoin_np)(t, res, clock, abs);
+}
+
+GT_EXPORT int pthread_detach(pthread_t t)
+{
+    struct gt_g *self = gt_self(), *g = gt_g_of((void *)t);
+    uint32_t life = GT_LIFE_ALIVE;
+    if (!g)
+        return REAL(pthread_detach)(t);
+    if (cas_acqrel(&g->life, &life, GT_LIFE_DETACHED))
+        return 0;
+    if (life == GT_LIFE_DETACHED)
+        return EINVAL;
+    if (self)
+        gt_rt_enter(self);
+    gt_gfree(g);
+    if (self)
+        gt_rt_leave(self);
+    return 0;
+}
+
+/* ---- what a pthread_t is ---- */
+
+GT_EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g || (g->flags & GT_GF_MAIN))
+        return REAL(pthread_getattr_np)(t, attr);
+    int r = pthread_attr_init(attr);
+    if (r)
+        return r;
+    char *top = gt_stack_top(g);
+    pthread_attr_setstack(attr, g->stack_lo, (size_t)(top - g->stack_lo));
+    pthread_attr_setguardsize(attr, g->guard);
+    struct sched_param sp = {.sched_priority = g->priority};
+    pthread_attr_setschedpolicy(attr, g->policy);
+    pthread_attr_setschedparam(attr, &sp);
+    if (load_rlx(&g->life) == GT_LIFE_DETACHED)
+        pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+    return 0;
+}
+
+/* The first goroutine's name is the process's: the kernel shows it. */
+static int main_comm(const char *name)
+{
+    char path[40];
+    gt_snprintf(path, sizeof(path), "/proc/self/task/%d/comm", sys_getpid());
+    int fd = sys_open(path, O_WRONLY | O_CLOEXEC, 0);
+    long r = fd < 0 ? fd : sys_write(fd, name, gt_strlen(name));
+    if (fd >= 0)
+        sys_close(fd);
+    return r < 0 ? (int)-r : 0;
+}
+
+static int set_name(struct gt_g *g, const char *name)
+{
+    size_t n = gt_strlen(name);
+    gt_memset(g->name, 0, sizeof(g->name));
+    gt_memcpy(g->name, name, GT_MIN(n, sizeof(g->name) - 1));
+    return g->flags & GT_GF_MAIN ? main_comm(g->name) : 0;
+}
+
+static void get_name(struct gt_g *g, char buf[16])
+{
+    gt_memset(buf, 0, 16);
+    if (!g->name[0]) { /* never set: the process's, as a kernel thread inherits it */
+        int fd = sys_open("/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
+        long n = fd >= 0 ? sys_read(fd, buf, 16) : 0;
+        if (fd >= 0)
+            sys_close(fd);
+        buf[n > 0 ? n - 1 : 0] = '\0';
+        return;
+    }
+    gt_memcpy(buf, g->name, 16);
+}
+
+GT_EXPORT int pthread_setname_np(pthread_t t, const char *name)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g)
+        return REAL(pthread_setname_np)(t, name);
+    return gt_strlen(name) > 15 ? ERANGE : set_name(g, name);
+}
+
+GT_EXPORT int pthread_getname_np(pthread_t t, char *buf, size_t n)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    char name[16];
+    if (!g)
+        return REAL(pthread_getname_np)(t, buf, n);
+    if (n < 16)
+        return ERANGE;
+    get_name(g, name);
+    gt_memcpy(buf, name, 16);
+    return 0;
+}
+
+GT_EXPORT int prctl(int op, ...)
+{
+    va_list ap;
+    va_start(ap, op);
+    unsigned long a = va_arg(ap, unsigned long), b = va_arg(ap, unsigned long);
+    unsigned long c = va_arg(ap, unsigned long), d = va_arg(ap, unsigned long);
+    va_end(ap);
+    struct gt_g *g = gt_self();
+    if (g && op == PR_SET_NAME)
+        return (int)gt_ret(-set_name(g, (const char *)a));
+    if (g && op == PR_GET_NAME) {
+        get_name(g, (char *)a);
+        return 0;
+    }
+    return REAL(prctl)(op, a, b, c, d);
+}
+
+static int set_affinity(struct gt_g *g, size_t n, const void *set)
+{
+    uint64_t mask[16] = {0}, all[16] = {0};
+    gt_memcpy(mask, set, GT_MIN(n, sizeof(mask)));
+    GT_SYS3(SYS_sched_getaffinity, sys_getpid(), sizeof(all), all);
+    bool any = false;
+    for (int i = 0; i < 16; i++)
+        any |= (mask[i] & all[i]) != 0;
+    if (!any)
+        return EINVAL;
+    gt_memcpy(g->affinity, mask, sizeof(mask));
+    return 0;
+}
+
+static int get_affinity(struct gt_g *g, size_t n, void *set)
+{
+    uint64_t mask[16] = {0};
+    if (n < 8)
+        return EINVAL;
+    GT_SYS3(SYS_sched_getaffinity, sys_getpid(), sizeof(mask), mask);
+    for (int i = 0; i < 16; i++)
+        if (g->affinity[i]) {
+            gt_memcpy(mask, g->affinity, sizeof(mask));
+            break;
+        }
+    gt_memset(set, 0, n);
+    gt_memcpy(set, mask, GT_MIN(n, sizeof(mask)));
+    return 0;
+}
+
+GT_EXPORT int pthread_setaffinity_np(pthread_t t, size_t n, const cpu_set_t *set)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    return g ? set_affinity(g, n, set) : REAL(pthread_setaffinity_np)(t, n, set);
+}
+
+GT_EXPORT int pthread_getaffinity_np(pthread_t t, size_t n, cpu_set_t *set)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    return g ? get_affinity(g, n, set) : REAL(pthread_getaffinity_np)(t, n, set);
+}
+
+/* The goroutine that a thread id names to its own process: 0 and its own. */
+static struct gt_g *g_of_tid(pid_t tid)
+{
+    struct gt_g *g = gt_self();
+    return g && (tid == 0 || tid == g->tid) ? g : NULL;
+}
+
+GT_EXPORT int sched_setaffinity(pid_t tid, size_t n, const cpu_set_t *set)
+{
+    struct gt_g *g = g_of_tid(tid);
+    return g ? (int)gt_ret(-set_affinity(g, n, set)) : REAL(sched_setaffinity)(tid, n, set);
+}
+
+GT_EXPORT int sched_getaffinity(pid_t tid, size_t n, cpu_set_t *set)
+{
+    struct gt_g *g = g_of_tid(tid);
+    return g ? (int)gt_ret(-get_affinity(g, n, set)) : REAL(sched_getaffinity)(tid, n, set);
+}
+
+GT_EXPORT int pthread_setschedparam(pthread_t t, int policy, const struct sched_param *sp)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g)
+        return REAL(pthread_setschedparam)(t, policy, sp);
+    int lo = sched_get_priority_min(policy), hi = sched_get_priority_max(policy);
+    if (lo < 0 || sp->sched_priority < lo || sp->sched_priority > hi)
+        return EINVAL;
+    g->policy = policy;
+    g->priority = sp->sched_priority;
+    return 0;
+}
+
+GT_EXPORT int pthread_getschedparam(pthread_t t, int *policy, struct sched_param *sp)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g)
+        return REAL(pthread_getschedparam)(t, policy, sp);
+    *policy = g->policy;
+    sp->sched_priority = g->priority;
+    return 0;
+}
+
+GT_EXPORT int pthread_setschedprio(pthread_t t, int prio)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    struct sched_param sp = {.sched_priority = prio};
+    return g ? pthread_setschedparam(t, g->policy, &sp) : REAL(pthread_setschedprio)(t, prio);
+}
+
+GT_EXPORT int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
+{
+    struct gt_g *g = gt_g_of((void *)t);
+    if (!g)
+        return REAL(pthread_getcpuclockid)(t, clock);
+    *clock = g == gt_self() ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
+    return 0;
+}
+
+GT_EXPORT pid_t gettid(void)
+{
+    struct gt_g *g = gt_self();
+    return g ? g->tid : sys_gettid();
+}
+
+/* ---- C11 ---- */
+
+static int thrd_code(int err)
+{
+    switch (err) {
+    case 0:
+        return thrd_success;
+    case ENOMEM:
+    case EAGAIN:
+        return thrd_nomem;
+    case ETIMEDOUT:
+        return thrd_timedout;
+    case EBUSY:
+        return thrd_busy;
+    }
+    return thrd_error;
+}
+
+struct c11_start {
+    thrd_start_t fn;
+    void *arg;
+};
+
+static void *c11_main(void *arg)
+{
+    struct c11_start s = *(struct c11_start *)arg;
+    free(arg);
+    return (void *)(intptr_t)s.fn(s.arg);
+}
+
+GT_EXPORT int thrd_create(thrd_t *out, thrd_start_t fn, void *arg)
+{
+    if (!ensure_started())
+        return REAL(thrd_create)(out, fn, arg);
+    struct c11_start *s = malloc(sizeof(*s));
+    if (!s)
+        return thrd_nomem;
+    s->fn = fn;
+    s->arg = arg;
+    int r = create(out, NULL, c11_main, s, (uintptr_t)__builtin_return_address(0));
+    if (r)
+        free(s);
+    return thrd_code(r);
+}
+
+GT_EXPORT int thrd_join(thrd_t t, int *res)
+{
+    void *v = NULL;
+    int r = pthread_join(t, &v);
+    if (r == 0 && res)
+        *res = (int)(intptr_t)v;
+    return thrd_code(r);
+}
+
+GT_EXPORT int thrd_detach(thrd_t t)
+{
+    return thrd_code(pthread_detach(t));
+}
+
+GT_EXPORT void thrd_exit(int res)
+{
+    pthread_exit((void *)(intptr_t)res);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files about threads, cancellation and processes share.
+ */
+#ifndef GT_INTERPOSE_THREAD_H
+#define GT_INTERPOSE_THREAD_H
+
+#include "interpose/interpose.h"
+
+/* Threads of the program that have not ended, the first included.  The last one to end calls exit(0). */
+void gt_thread_born(void);
+void gt_thread_unborn(void);
+void gt_thread_fork_child(void);
+/* The scheduler has just started: hooks core up. */
+void gt_thread_started(void);
+/* Ends the calling thread as pthread_exit's unwinding does at its end: destructors, then away. */
+GT_NORETURN void gt_thread_finish(struct gt_g *g);
+/* The goroutine, or the survivor of a fork that runs as a plain thread; NULL: libc's own thread. */
+struct gt_g *gt_thread_self(void);
+/* Would a cancellation point act now? */
+bool gt_cancel_wanted(const struct gt_g *g);
+/* True in the child of a vfork: it shares our memory and must touch no table. */
+bool gt_in_vfork(void);
+/* Runs fn(arg) with the thread pointer on the block that libc's list has for this kernel thread. */
+long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
+/* Takes in what dlopen has loaded since the last time (TLS images, text ranges). */
+void gt_dl_sync(void);
+/* A library may have gone: fork looks whether an atfork handler went with it. */
+void gt_fork_note_dlclose(void);
+/* libgcc_s's unwinder, loaded once. */
+void *gt_libgcc(const char *name);
+
+#endif

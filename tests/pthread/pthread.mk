@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Ordinary pthread programs run plain and preloaded (tests/pthread), the stress program
+# (tests/stress), bad input and exhaustion (tests/fault), what the object exports (tests/abi).
+#   make stress   STRESS_SECS=600 STRESS_THREADS=10000 SEED=
+# Each suite: T=pattern selects, GT_SO unset runs everything plain.
+
+TB := $(B)/tests
+T_PROG_C := $(filter-out suite libplug,$(basename $(notdir $(wildcard tests/pthread/*.c))))
+T_PROG_CC := $(basename $(notdir $(wildcard tests/pthread/*.cc)))
+T_ENVS := $(notdir $(wildcard tests/pthread/*.env))
+T_PROGRAMS := $(addprefix $(TB)/pthread/,$(T_PROG_C) $(T_PROG_CC))
+T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so)
+T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
+	$(TB)/stress/stress $(TB)/fault/victim $(TB)/abi/probe $(TB)/abi/objects
+T_SUITES := $(addprefix $(TB)/,pthread/suite stress/suite fault/suite abi/suite)
+
+# The programs are like any user's: none of the flags that the runtime is built with.
+T_WARN := -Wall -Wextra -Werror -Wshadow
+T_CFLAGS := -std=gnu17 -O2 -g $(T_WARN) -pthread -MMD -MP
+T_CXXFLAGS := -std=gnu++20 -O2 -g $(T_WARN) -pthread -MMD -MP
+T_SUITE_CFLAGS := -std=gnu17 -O2 -g -D_GNU_SOURCE -I. -I$(TB)/pthread $(T_WARN) \
+	-Wstrict-prototypes -Wmissing-prototypes -MMD -MP
+
+CHECK_SUITES += $(T_SUITES)
+
+.PHONY: check-programs stress
+check-programs: $(T_FIXTURES) $(T_SUITES)
+
+$(TB)/pthread/%: tests/pthread/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $< -lm
+
+$(TB)/pthread/%: tests/pthread/%.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -o $@ $<
+
+$(TB)/pthread/%.env: tests/pthread/%.env
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(TB)/pthread/libplug_gd.so: T_MODEL = global-dynamic
+$(TB)/pthread/libplug_ie.so: T_MODEL = initial-exec
+$(T_PLUGS): tests/pthread/libplug.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -DMODEL='"$(T_MODEL)"' -o $@ $<
+
+# The list of programs: written again only when it changes.
+$(TB)/pthread/programs.inc: FORCE
+	@mkdir -p $(@D)
+	@printf 'P("%s")\n' $(sort $(T_PROG_C) $(T_PROG_CC)) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: FORCE
+FORCE:
+
+$(TB)/stress/stress: tests/stress/stress.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $<
+
+$(TB)/fault/victim: tests/fault/victim.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $<
+
+$(TB)/abi/objects: tests/abi/objects.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $<
+
+# References as a program's linker makes them, to every name that the list holds.
+$(TB)/abi/probe: tests/abi/probe.c $(wildcard interpose/*.def)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -I. -fPIC -MF $@.d -o $@ $< -lm -lrt -lresolv -ldl
+
+$(TB)/run_pair.o: tests/run_pair.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_SUITE_CFLAGS) -MF $@.d -c -o $@ $<
+
+$(TB)/%/suite: tests/%/suite.c $(TB)/run_pair.o $(TB)/pthread/programs.inc
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_SUITE_CFLAGS) -MF $@.d -pthread -o $@ $< $(TB)/run_pair.o \
+		$$(pkg-config --libs check)
+
+$(T_SUITES): | $(T_FIXTURES)
+
+STRESS_SECS ?= 600
+STRESS_THREADS ?= 10000
+stress: $(TB)/stress/stress $(SO)
+	$(Q)sh tests/stress/run.sh $(abspath $(TB)/stress/stress) $(abspath $(SO)) \
+		$(STRESS_SECS) $(STRESS_THREADS) $(SEED)
+
+-include $(wildcard $(TB)/*.d $(TB)/pthread/*.d $(TB)/stress/*.d $(TB)/fault/*.d $(TB)/abi/*.d)
