@@ -87,7 +87,7 @@ GT_EXPORT int pthread_key_create(pthread_key_t *k, void (*dtor)(void *))
 }
 
 extern __typeof__(pthread_key_create) __pthread_key_create
-    __attribute__((alias("pthread_key_create"), copy(pthread_key_create)));
+    __attribute__((alias("pthread_key_create"), copy(pthread_key_create), visibility("default")));
 
 GT_EXPORT int pthread_key_delete(pthread_key_t k)
 {

@@ -88,10 +88,13 @@ static int wait_private(pthread_cond_t *pc, pthread_mutex_t *pm, int64_t when)
 static int wait_shared(pthread_cond_t *pc, pthread_mutex_t *pm, int clock,
                        const struct timespec *abs)
 {
-    gt_cancel_point(gt_self());
-    if (!abs)
-        return GT_ANNOUNCED(REAL(pthread_cond_wait)(pc, pm));
-    return GT_ANNOUNCED(REAL(pthread_cond_clockwait)(pc, pm, clock, abs));
+    struct gt_g *g = gt_self();
+    gt_cancel_point(g);
+    gt_shared_begin(g); /* the mutex may look at its owner */
+    int e = abs ? GT_ANNOUNCED(REAL(pthread_cond_clockwait)(pc, pm, clock, abs))
+                : GT_ANNOUNCED(REAL(pthread_cond_wait)(pc, pm));
+    gt_shared_end(g, 0);
+    return e;
 }
 
 static int wait_any(pthread_cond_t *pc, pthread_mutex_t *pm, int clock, const struct timespec *abs)

@@ -15,6 +15,7 @@
 #include "core/os/tcb.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/signal.h"
+#include "interpose/pobj.h"
 #include "interpose/thread.h"
 #include "preload/stats.h"
 
@@ -30,9 +31,6 @@ GT_NOINLINE long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg)
 }
 
 /* ---- wiring ---- */
-
-void gt_wire(struct gt_g *g, const char *reason);
-void gt_unwire(struct gt_g *g);
 
 void gt_wire(struct gt_g *g, const char *reason)
 {
@@ -132,8 +130,12 @@ static pid_t fork_with(pid_t (*real)(void), bool handlers)
         if (pid == 0) {
             gt_fork_child(g);
             gt_thread_fork_child();
+            gt_once_fork_child();
+            gt_futex_fork_child();
+            gt_pshared_fork_child();
         } else {
             gt_fork_parent(g);
+            gt_netpoll_shared();
             gt_rt_leave(g);
         }
     } else {
@@ -155,7 +157,7 @@ GT_EXPORT pid_t fork(void)
     return fork_with(REAL(fork), true);
 }
 
-extern __typeof__(fork) __fork __attribute__((alias("fork"), copy(fork)));
+extern __typeof__(fork) __fork __attribute__((alias("fork"), copy(fork), visibility("default")));
 
 GT_EXPORT pid_t _Fork(void)
 {
@@ -345,7 +347,14 @@ GT_EXPORT void _exit(int status)
     __builtin_unreachable();
 }
 
-extern __typeof__(_exit) _Exit __attribute__((alias("_exit"), copy(_exit)));
+extern __typeof__(_exit) _Exit __attribute__((alias("_exit"), copy(_exit), visibility("default")));
+
+GT_EXPORT void quick_exit(int status)
+{
+    gt_stats_print();
+    REAL(quick_exit)(status);
+    __builtin_unreachable();
+}
 
 /* ---- credentials ---- */
 

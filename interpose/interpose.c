@@ -60,10 +60,17 @@ static void resolve_os(void)
     r->resp_here = resp_here;
 }
 
+/* A look-up may allocate, and the program's own allocator may call us while it initialises itself (jemalloc
+ * makes a key): what allocators need comes first, and a call from within finds it there. */
 void gt_real_resolve(void)
 {
-    if (gt_real_ready)
+    static bool busy;
+    if (gt_real_ready || busy)
         return;
+    busy = true;
+    gt_real.pthread_key_create = (__typeof__(gt_real.pthread_key_create))find("pthread_key_create", NULL);
+    gt_real.sigaction = (__typeof__(gt_real.sigaction))find("sigaction", NULL);
+    gt_real.__register_atfork = (__typeof__(gt_real.__register_atfork))find("__register_atfork", NULL);
     resolve_os();
 #define X(ret, name, params, version)                                                              \
     gt_real.name = (__typeof__(gt_real.name))find(#name, version);

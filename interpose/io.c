@@ -39,7 +39,8 @@ static uint32_t kind_of_device(int fd)
     return GT_SYS3(SYS_ioctl, fd, 0x5401 /* TCGETS */, termios) == 0 ? GT_FD_TTY : GT_FD_OTHER;
 }
 
-void gt_io_look(struct gt_pollfd *pd, int fd)
+/* Looks at fd with fstat and stores kind and flags. */
+static void io_look(struct gt_pollfd *pd, int fd)
 {
     struct stat st;
     if (sys_fstat(fd, &st) < 0)
@@ -85,7 +86,7 @@ void gt_io_begin(struct gt_io *io, struct gt_g *g, int fd, enum gt_polldir dir)
         io->held = true;
     }
     if (unlikely(load_rlx(&io->pd->kind) == GT_FD_UNKNOWN)) {
-        gt_io_look(io->pd, fd);
+        io_look(io->pd, fd);
         if (load_rlx(&io->pd->kind) == GT_FD_UNKNOWN)
             io->announce = true; /* no such descriptor: the call itself will say so */
     }
@@ -224,6 +225,8 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
     long r;
     bool first = true;
     for (;;) {
+        if (io->held) /* it may have been closed meanwhile, and lives on under another number */
+            io->fd = __atomic_load_n(&io->pd->fd, __ATOMIC_RELAXED);
         if (io->pd)
             io->seq = gt_netpoll_seq(io->pd, io->dir);
         r = first && io_known_empty(io) ? -EAGAIN : attempt(io, arg);
@@ -268,7 +271,8 @@ static long try_ready(struct gt_io *io, void *arg)
     return n > 0 ? 0 : n == 0 ? -EAGAIN : n;
 }
 
-long gt_io_wait_ready(struct gt_g *g, int fd, enum gt_polldir dir)
+/* Waits until fd is ready in its direction, consuming nothing: 0, or -errno. */
+static long wait_ready(struct gt_g *g, int fd, enum gt_polldir dir)
 {
     struct gt_io io;
     gt_io_begin(&io, g, fd, dir);
@@ -315,12 +319,15 @@ const struct iovec *gt_xfer_rest(const struct gt_xfer *x, struct iovec *head, in
     return head;
 }
 
-long gt_xfer_add(struct gt_xfer *x, long r)
+bool gt_xfer_over(struct gt_xfer *x, long *r)
 {
-    if (r < 0)
-        return r;
-    x->done += (size_t)r;
-    return x->done >= x->total || r == 0 ? (long)x->done : -EAGAIN;
+    if (*r < 0)
+        return true;
+    x->done += (size_t)*r;
+    if (*r > 0 && x->done < x->total)
+        return false;
+    *r = (long)x->done;
+    return true;
 }
 
 static void xfer_one(struct gt_xfer *x, struct iovec *one)
@@ -374,7 +381,7 @@ static long try_read(struct gt_io *io, void *arg)
         r = stream_read(io, x);
         if (r != -ENOTSOCK)
             return r;
-        gt_io_look(io->pd, io->fd); /* closed and opened behind our back */
+        io_look(io->pd, io->fd); /* closed and opened behind our back */
         /* fallthrough */
     case GT_FD_SOCKET:
     case GT_FD_PIPE:
@@ -400,9 +407,9 @@ static long stream_write(struct gt_io *io, const struct gt_xfer *x, const struct
     return GT_SYS3(SYS_sendmsg, io->fd, &m, flags);
 }
 
-static long try_write(struct gt_io *io, void *arg)
+/* One write of what is left of x; -EAGAIN when it would have to wait. */
+static long write_once(struct gt_io *io, const struct gt_xfer *x)
 {
-    struct gt_xfer *x = arg;
     struct iovec head;
     int cnt;
     const struct iovec *v = gt_xfer_rest(x, &head, &cnt);
@@ -411,22 +418,33 @@ static long try_write(struct gt_io *io, void *arg)
     case GT_FD_STREAM:
         r = stream_write(io, x, v, cnt);
         if (r != -ENOTSOCK)
-            return gt_xfer_add(x, r);
-        gt_io_look(io->pd, io->fd);
+            return r;
+        io_look(io->pd, io->fd);
         /* fallthrough */
     case GT_FD_SOCKET:
     case GT_FD_PIPE:
         r = nowait_call(io, SYS_pwritev2, v, cnt);
         if (r != -EOPNOTSUPP)
-            return gt_xfer_add(x, r);
+            return r;
         /* fallthrough */
     case GT_FD_TTY:
-        r = gt_io_ready_call(io, SYS_writev, (long)v, cnt, 0, 0, 0);
-        return r < 0 ? r : (long)x->done + r;
+        return gt_io_ready_call(io, SYS_writev, (long)v, cnt, 0, 0, 0);
     default: /* files; also an eventfd, which is all but never full */
-        r = gt_syscall_blocking(io->g, SYS_writev, io->fd, (long)v, cnt, 0, 0, 0);
-        return r < 0 ? r : (long)x->done + r;
+        return gt_syscall_blocking(io->g, SYS_writev, io->fd, (long)v, cnt, 0, 0, 0);
     }
+}
+
+static long try_write(struct gt_io *io, void *arg)
+{
+    struct gt_xfer *x = arg;
+    long r;
+    do {
+        r = write_once(io, x);
+        uint32_t kind = gt_io_kind(io);
+        if (r > 0 && kind != GT_FD_STREAM && kind != GT_FD_PIPE)
+            return (long)x->done + r; /* one call is what it takes */
+    } while (!gt_xfer_over(x, &r));
+    return r;
 }
 
 static long io_read(struct gt_g *g, int fd, struct gt_xfer *x)
@@ -724,9 +742,9 @@ static long ends_ready(struct gt_g *g, int in, int out, unsigned flags)
     if (flags & SPLICE_F_NONBLOCK)
         return 0;
     if (!gt_io_plain(in))
-        r = gt_io_wait_ready(g, in, GT_POLL_READ);
+        r = wait_ready(g, in, GT_POLL_READ);
     if (r >= 0 && !gt_io_plain(out))
-        r = gt_io_wait_ready(g, out, GT_POLL_WRITE);
+        r = wait_ready(g, out, GT_POLL_WRITE);
     return r;
 }
 

@@ -67,15 +67,11 @@ void gt_io_end(struct gt_io *io);
 long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg);
 /* Asks the kernel whether fd is ready and only then makes the announced call nr; else -EAGAIN. */
 long gt_io_ready_call(struct gt_io *io, long nr, long b, long c, long d, long e, long f);
-/* Waits until fd is ready in its direction, consuming nothing: 0, or -errno. */
-long gt_io_wait_ready(struct gt_g *g, int fd, enum gt_polldir dir);
 /* Kind hint of the descriptor of io; the announced path counts as a file. */
 static inline uint32_t gt_io_kind(const struct gt_io *io)
 {
     return io->announce ? (uint32_t)GT_FD_FILE : load_rlx(&io->pd->kind);
 }
-/* Looks at fd with fstat and stores kind and flags. */
-void gt_io_look(struct gt_pollfd *pd, int fd);
 
 /* The announced call, repeated on an EINTR that the program must not see. */
 long gt_io_announced(struct gt_g *g, bool restart, long nr, long a, long b, long c, long d, long e,
@@ -95,8 +91,10 @@ struct gt_xfer {
 
 /* What is left of x: its first buffer, cut, in *head when it has been begun. */
 const struct iovec *gt_xfer_rest(const struct gt_xfer *x, struct iovec *head, int *cnt);
-/* Adds what an attempt of x moved: the final result, or -EAGAIN when more must follow. */
-long gt_xfer_add(struct gt_xfer *x, long r);
+/* Adds what an attempt of x moved.  True: *r is the attempt's result now (all is moved, an error,
+ * -EAGAIN); false: there is more, try at once.  Only a real EAGAIN may park: after a partial write,
+ * the rest of one buffer may have gone whole with room left, and then no edge follows. */
+bool gt_xfer_over(struct gt_xfer *x, long *r);
 /* What a call that ends with r returns: a partial count wins over an error. */
 static inline long gt_xfer_result(const struct gt_xfer *x, long r)
 {
@@ -108,8 +106,6 @@ void gt_io_note_short(struct gt_io *io, long r, size_t n);
 /* Sleeps until `when`: 0 or -EINTR.  In a runtime section. */
 long gt_io_sleep(struct gt_g *g, int64_t when);
 
-/* Milliseconds until `when`, rounded up, for the kernel; -1: never. */
-int gt_io_ms_left(int64_t when);
 /* The time until `when`, not below 0. */
 struct timespec gt_io_left(int64_t when);
 

@@ -88,10 +88,13 @@ static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
     struct gt_g *g = wires(kind) ? gt_self() : NULL;
     if (g)
         gt_wire(g, "process-shared mutex");
+    gt_shared_begin(g);
     int e = REAL(pthread_mutex_trylock)(m);
     if (e == EBUSY && how == LOCK)
         e = real_lock(m, clock, abs);
-    if (g && e != 0 && e != EOWNERDEAD)
+    bool held = e == 0 || e == EOWNERDEAD;
+    gt_shared_end(g, held);
+    if (g && !held)
         gt_unwire(g);
     return e;
 }
@@ -99,7 +102,9 @@ static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
 static int shared_unlock(pthread_mutex_t *m, int kind)
 {
     struct gt_g *g = wires(kind) ? gt_self() : NULL;
+    gt_shared_begin(g);
     int e = REAL(pthread_mutex_unlock)(m);
+    gt_shared_end(g, e == 0 ? -1 : 0);
     if (g && e == 0)
         gt_unwire(g);
     return e;
@@ -266,8 +271,12 @@ GT_EXPORT int pthread_mutex_unlock(pthread_mutex_t *m)
 
 GT_EXPORT int pthread_mutex_consistent(pthread_mutex_t *m)
 {
-    if (kind_of(m) & KIND_SHARED)
-        return REAL(pthread_mutex_consistent)(m);
+    if (kind_of(m) & KIND_SHARED) {
+        gt_shared_begin(gt_self());
+        int e = REAL(pthread_mutex_consistent)(m);
+        gt_shared_end(gt_self(), 0);
+        return e;
+    }
     if (!(kind_of(m) & KIND_ROBUST) || owner_of(m) != OWNER_INCONSISTENT)
         return EINVAL;
     set_owner(m, gt_owner_self());

@@ -61,6 +61,13 @@ static inline int gt_until(int clock, const struct timespec *abs, int64_t *when)
     return !abs || gt_deadline(clock, abs, when) ? 0 : EINVAL;
 }
 
+/* ---- pshared.c ---- */
+/* Around the C library's functions for process-shared locks that remember their owner: gives the
+ * calling goroutine an identity that is unique among processes.  g may be NULL.  uses: by how much
+ * the number of such locks that it holds has changed: 1, 0 or -1. */
+void gt_shared_begin(struct gt_g *g);
+void gt_shared_end(struct gt_g *g, int uses);
+
 /* ---- mutex.c, for condition variables ---- */
 /* The lock word, when a waiter may be moved to its queue; NULL: not. */
 _Atomic uint32_t *gt_pm_word(pthread_mutex_t *m);
@@ -71,8 +78,9 @@ int gt_pm_wait_unlock(pthread_mutex_t *m);
 /* Locks again, in the runtime section g; handed: the word is ours already. */
 int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed);
 
-/* In a fork child: the parked waiters are gone. */
+/* In a fork child: the other goroutines are gone. */
 void gt_futex_fork_child(void);
+void gt_pshared_fork_child(void);
 /* sysmon, every 10 ms: wakes parked futex waiters whose word has changed (PITFALLS 20). */
 void gt_futex_recheck(void);
 

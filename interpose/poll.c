@@ -4,18 +4,20 @@
  *
  * Each first asks the kernel without waiting.  poll and select then park on up to MANY descriptors,
  * readiness sequences sampled before that question.  Where the poller can't stand for what is asked
- * (a signal mask, too many, a kind that epoll refuses) the call is made announced.
+ * (too many, a kind that epoll refuses) the call is made announced.
  *
  * A wait on the program's own epoll descriptor stays in the kernel while nothing else is runnable
  * and few others do so; else the goroutine parks on that descriptor, which is itself pollable.
  *
  * None of these is restarted after a handler; EINTR is seen only if a handler has run.
  */
+#include "core/sched/signal.h"
 #include "interpose/io.h"
 
 #define MANY 64
 
-int gt_io_ms_left(int64_t when)
+/* Milliseconds until `when`, rounded up, for the kernel; -1: never. */
+static int ms_left(int64_t when)
 {
     if (when < 0)
         return -1;
@@ -145,14 +147,42 @@ static bool poll_fill(struct poll_set *s, const struct poll_args *a)
     return true;
 }
 
+/* The calls with a signal mask: the goroutine's mask is the given one while it waits, so what that unblocks interrupts
+ * the wait, also when it came before.  A handler that ran at once makes this a question only. */
+struct masked {
+    gt_sigset old;
+    bool on, ran;
+};
+
+static struct masked mask_begin(struct gt_g *g, const sigset_t *mask, int64_t *when)
+{
+    struct masked k = {.old = g->sigmask, .on = mask != NULL};
+    if (!mask)
+        return k;
+    gt_sigset m;
+    uint32_t seq = g->sigseq;
+    gt_memcpy(&m, mask, sizeof(m));
+    gt_sig_setmask(g, m);
+    k.ran = g->sigseq != seq;
+    if (k.ran)
+        *when = 0;
+    return k;
+}
+
+static long mask_end(struct gt_g *g, const struct masked *k, long r)
+{
+    if (k->on)
+        gt_sig_setmask(g, k->old);
+    return k->ran && r == 0 ? -EINTR : r;
+}
+
 /* ppoll in the kernel with what is left of the time. */
-static long poll_kernel(struct gt_g *g, const struct poll_args *a, int64_t when,
-                        const sigset_t *mask)
+static long poll_kernel(struct gt_g *g, const struct poll_args *a, int64_t when)
 {
     for (;;) {
         struct timespec ts = gt_io_left(when);
         long r = gt_syscall_blocking(g, SYS_ppoll, (long)a->fds, (long)a->n,
-                                     when < 0 ? 0 : (long)&ts, (long)mask, sizeof(gt_sigset), 0);
+                                     when < 0 ? 0 : (long)&ts, 0, 0, 0);
         if (r != -EINTR || gt_intr(g, false))
             return r;
     }
@@ -165,7 +195,7 @@ static long io_poll(struct gt_g *g, struct pollfd *fds, nfds_t n, int64_t when)
     bool fits = poll_fill(&s, &a);
     long r = fits ? set_wait(&s, ask_poll, &a) : -EPERM;
     set_drop(&s);
-    return r == -EPERM ? poll_kernel(g, &a, when, NULL) : r;
+    return r == -EPERM ? poll_kernel(g, &a, when) : r;
 }
 
 GT_EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
@@ -207,7 +237,8 @@ GT_EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts, con
     struct poll_args a = {fds, n};
     gt_rt_enter(g);
     int64_t when = gt_deadline_rel(ts);
-    long r = mask ? poll_kernel(g, &a, when, mask) : io_poll(g, fds, n, when);
+    struct masked k = mask_begin(g, mask, &when);
+    long r = mask_end(g, &k, io_poll(g, fds, n, when));
     gt_rt_leave(g);
     return (int)gt_io_ret(r);
 }
@@ -271,17 +302,12 @@ static bool select_fill(struct poll_set *s, const struct select_args *a)
 }
 
 /* pselect6 in the kernel.  The sets are as the program gave them, also after -EINTR. */
-static long select_kernel(struct gt_g *g, int n, void *r, void *w, void *e, int64_t when,
-                          const sigset_t *mask)
+static long select_kernel(struct gt_g *g, int n, void *r, void *w, void *e, int64_t when)
 {
-    const struct {
-        const sigset_t *mask;
-        size_t size;
-    } sig = {mask, sizeof(gt_sigset)};
     for (;;) {
         struct timespec ts = gt_io_left(when);
         long res = gt_syscall_blocking(g, SYS_pselect6, n, (long)r, (long)w, (long)e,
-                                       when < 0 ? 0 : (long)&ts, mask ? (long)&sig : 0);
+                                       when < 0 ? 0 : (long)&ts, 0);
         if (res != -EINTR || gt_intr(g, false))
             return res;
     }
@@ -290,7 +316,7 @@ static long select_kernel(struct gt_g *g, int n, void *r, void *w, void *e, int6
 static long io_select(struct gt_g *g, int n, fd_set *r, fd_set *w, fd_set *e, int64_t when)
 {
     if (n < 0 || n > FD_SETSIZE)
-        return select_kernel(g, n, r, w, e, when, NULL);
+        return select_kernel(g, n, r, w, e, when);
     struct select_args a = {.n = n, .set = {(void *)r, (void *)w, (void *)e}};
     struct poll_set s = {.g = g, .n = 0, .when = when};
     for (int i = 0; i < 3; i++)
@@ -300,7 +326,7 @@ static long io_select(struct gt_g *g, int n, fd_set *r, fd_set *w, fd_set *e, in
     set_drop(&s);
     if (res < 0)
         select_restore(&a);
-    return res == -EPERM ? select_kernel(g, n, r, w, e, when, NULL) : res;
+    return res == -EPERM ? select_kernel(g, n, r, w, e, when) : res;
 }
 
 GT_EXPORT int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *tv)
@@ -343,7 +369,8 @@ GT_EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct times
         return (int)gt_ret(-EINVAL);
     gt_rt_enter(g);
     int64_t when = gt_deadline_rel(ts);
-    long res = mask ? select_kernel(g, n, r, w, e, when, mask) : io_select(g, n, r, w, e, when);
+    struct masked k = mask_begin(g, mask, &when);
+    long res = mask_end(g, &k, io_select(g, n, r, w, e, when));
     gt_rt_leave(g);
     return (int)gt_io_ret(res);
 }
@@ -373,21 +400,21 @@ struct epoll_args {
 };
 
 /* In the kernel, with what is left of the time. */
-static long epoll_kernel(struct gt_g *g, const struct epoll_args *a, const sigset_t *mask)
+static long epoll_kernel(struct gt_g *g, const struct epoll_args *a)
 {
     if (!a->fine)
         return gt_syscall_blocking(g, SYS_epoll_pwait, a->ep, (long)a->ev, a->max,
-                                   gt_io_ms_left(a->when), (long)mask, sizeof(gt_sigset));
+                                   ms_left(a->when), 0, 0);
     struct timespec ts = gt_io_left(a->when);
     return gt_syscall_blocking(g, SYS_epoll_pwait2, a->ep, (long)a->ev, a->max,
-                               a->when < 0 ? 0 : (long)&ts, (long)mask, sizeof(gt_sigset));
+                               a->when < 0 ? 0 : (long)&ts, 0, 0);
 }
 
 /* The same, as long as it takes. */
-static long epoll_until(struct gt_g *g, const struct epoll_args *a, const sigset_t *mask)
+static long epoll_until(struct gt_g *g, const struct epoll_args *a)
 {
     for (;;) {
-        long r = epoll_kernel(g, a, mask);
+        long r = epoll_kernel(g, a);
         if (r != -EINTR || gt_intr(g, false))
             return r;
     }
@@ -395,8 +422,12 @@ static long epoll_until(struct gt_g *g, const struct epoll_args *a, const sigset
 
 static long epoll_sit(struct gt_g *g, const struct epoll_args *a)
 {
-    long r = epoll_kernel(g, a, NULL);
+    long r = epoll_kernel(g, a);
     add_rlx(&epoll_in_kernel, -1);
+    /* what it left in the set is news to those who park on it: the kernel tells only its own sleepers */
+    struct gt_pollfd *pd = r > 0 ? gt_netpoll_peek(a->ep) : NULL;
+    if (pd)
+        gt_netpoll_pass(pd, GT_POLL_READ);
     return r;
 }
 
@@ -428,7 +459,7 @@ static long io_epoll(struct gt_g *g, const struct epoll_args *a)
         if (r == -EINTR && gt_intr(g, false))
             return r;
         if (r == -EPERM)
-            return epoll_until(g, a, NULL);
+            return epoll_until(g, a);
         if (r < 0 && r != -EINTR)
             return r;
     }
@@ -438,7 +469,8 @@ static int epoll_on(struct gt_g *g, struct epoll_args *a, const sigset_t *mask)
 {
     GT_CANCEL_POINT(g);
     gt_rt_enter(g);
-    long r = mask ? epoll_until(g, a, mask) : io_epoll(g, a);
+    struct masked k = mask_begin(g, mask, &a->when);
+    long r = mask_end(g, &k, io_epoll(g, a));
     gt_rt_leave(g);
     return (int)gt_io_ret(r);
 }

@@ -58,9 +58,11 @@ static int shared_lock(pthread_rwlock_t *rw, bool writer, enum how how, int cloc
     struct gt_g *g = gt_self();
     if (g)
         gt_wire(g, "process-shared rwlock");
+    gt_shared_begin(g);
     int e = writer ? REAL(pthread_rwlock_trywrlock)(rw) : REAL(pthread_rwlock_tryrdlock)(rw);
     if (e == EBUSY && how == LOCK)
         e = writer ? real_write(rw, clock, abs) : real_read(rw, clock, abs);
+    gt_shared_end(g, e == 0);
     if (g && e != 0)
         gt_unwire(g);
     return e;
@@ -69,7 +71,9 @@ static int shared_lock(pthread_rwlock_t *rw, bool writer, enum how how, int cloc
 static int shared_unlock(pthread_rwlock_t *rw)
 {
     struct gt_g *g = gt_self();
+    gt_shared_begin(g);
     int e = REAL(pthread_rwlock_unlock)(rw);
+    gt_shared_end(g, e == 0 ? -1 : 0);
     if (g && e == 0)
         gt_unwire(g);
     return e;

@@ -74,7 +74,7 @@ GT_EXPORT sighandler_t signal(int sig, sighandler_t h)
     return ours() ? set_simple(sig, h, 0) : REAL(signal)(sig, h);
 }
 
-extern __typeof__(signal) bsd_signal __attribute__((alias("signal"), copy(signal)));
+extern __typeof__(signal) bsd_signal __attribute__((alias("signal"), copy(signal), visibility("default")));
 
 sighandler_t sysv_signal(int sig, sighandler_t h);
 
@@ -84,7 +84,7 @@ GT_EXPORT sighandler_t sysv_signal(int sig, sighandler_t h)
 }
 
 extern __typeof__(signal) __sysv_signal
-    __attribute__((alias("sysv_signal"), copy(sysv_signal)));
+    __attribute__((alias("sysv_signal"), copy(sysv_signal), visibility("default")));
 
 GT_EXPORT int siginterrupt(int sig, int flag)
 {

@@ -366,13 +366,16 @@ static long try_recvmmsg(struct gt_io *io, void *arg)
     struct mmsg_args *a = arg;
     if (gt_io_kind(io) == GT_FD_FILE)
         return gt_syscall_blocking(io->g, SYS_recvmmsg, io->fd, (long)a->vec, a->n, a->flags, 0, 0);
-    long r = GT_SYS6(SYS_recvmmsg, io->fd, a->vec + a->done, a->n - a->done,
-                     (a->flags & ~MSG_WAITFORONE) | MSG_DONTWAIT, 0, 0);
-    if (r <= 0)
-        return r;
-    a->done += (unsigned)r;
-    bool over = a->when >= 0 && gt_nanotime() >= a->when;
-    return a->done >= a->n || over || a->flags & MSG_WAITFORONE ? (long)a->done : -EAGAIN;
+    bool over;
+    do {
+        long r = GT_SYS6(SYS_recvmmsg, io->fd, a->vec + a->done, a->n - a->done,
+                         (a->flags & ~MSG_WAITFORONE) | MSG_DONTWAIT, 0, 0);
+        if (r <= 0)
+            return r;
+        a->done += (unsigned)r;
+        over = a->flags & MSG_WAITFORONE || (a->when >= 0 && gt_nanotime() >= a->when);
+    } while (a->done < a->n && !over);
+    return a->done;
 }
 
 GT_EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *tmo)
@@ -432,11 +435,13 @@ static long try_send(struct gt_io *io, void *arg)
                       : gt_syscall_blocking(io->g, SYS_sendto, io->fd, (long)a->x.iov->iov_base,
                                             (long)a->x.iov->iov_len, a->x.flags, (long)a->addr,
                                             a->len);
-    /* plain, a connection that breaks after a part was taken gives no SIGPIPE */
-    long r = send_once(io, a, a->x.flags | MSG_DONTWAIT | (a->x.done ? MSG_NOSIGNAL : 0));
-    if (gt_io_kind(io) != GT_FD_STREAM)
-        return r; /* a message goes whole or not at all */
-    return gt_xfer_add(&a->x, r);
+    long r;
+    do { /* plain, a connection that breaks after a part was taken gives no SIGPIPE */
+        r = send_once(io, a, a->x.flags | MSG_DONTWAIT | (a->x.done ? MSG_NOSIGNAL : 0));
+        if (gt_io_kind(io) != GT_FD_STREAM)
+            return r; /* a message goes whole or not at all */
+    } while (!gt_xfer_over(&a->x, &r));
+    return r;
 }
 
 /* The copy and the handshake that these ask for are counted or waited for by the kernel. */

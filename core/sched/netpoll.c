@@ -54,6 +54,7 @@ static struct {
     struct gt_lock lock; /* free list (leaf) */
     struct gt_pollfd *free;
     _Atomic uint32_t waiters;
+    _Atomic uint32_t ndetached;
     _Atomic uint32_t breaking; /* a break is under way: xchg; pairs with the drain in netpoll */
     bool no_pwait2;
     uint32_t sweep;
@@ -160,6 +161,7 @@ void gt_netpoll_put(struct gt_pollfd *pd)
         if (pd->registered)
             sys_epoll_ctl(N.epfd, EPOLL_CTL_DEL, fd, NULL);
         pd_reset(pd, -1);
+        sub_acqrel(&N.ndetached, 1);
     }
     gt_unlock(&pd->lock, GT_RANK_PD);
     if (last) {
@@ -398,6 +400,7 @@ static void detach(struct gt_pollfd *pd, slot_t *s)
     pd->gen++;
     pd->registered = false;
     store_rel(&pd->detached, true);
+    add_acqrel(&N.ndetached, 1);
     reg(pd);
 }
 
@@ -433,9 +436,24 @@ void gt_netpoll_closing_range(unsigned lo, unsigned hi)
     }
 }
 
+static bool is_detached(int fd)
+{
+    uint32_t n = GT_MIN(load_acq(&N.nindex), MAX_INDEX);
+    for (uint32_t i = 0; i < n; i++) {
+        struct gt_pollfd *pd = load_acq(&N.index[i]);
+        if (pd && load_acq(&pd->detached) && pd->fd == fd)
+            return true;
+    }
+    return false;
+}
+
 bool gt_netpoll_is_own(int fd)
 {
-    return load_rlx(&N.inited) && (fd == N.epfd || fd == N.evfd);
+    if (!load_rlx(&N.inited) || fd < 64)
+        return load_rlx(&N.inited) && (fd == N.epfd || fd == N.evfd);
+    if (fd == N.epfd || fd == N.evfd)
+        return true;
+    return load_rlx(&N.ndetached) != 0 && is_detached(fd);
 }
 
 /* ---- polling ---- */
@@ -603,7 +621,18 @@ void gt_netpoll_fork_child(void)
     }
     store_rlx(&N.lock.word, 0);
     store_rlx(&N.waiters, 0);
+    store_rlx(&N.ndetached, 0);
     store_rlx(&N.breaking, 0);
     store_rlx(&N.inited, false);
     gt_netpoll_init();
+}
+
+void gt_netpoll_shared(void)
+{
+    uint32_t n = GT_MIN(load_acq(&N.nindex), MAX_INDEX);
+    for (uint32_t i = 0; i < n; i++) {
+        struct gt_pollfd *pd = load_acq(&N.index[i]);
+        if (pd)
+            and_acqrel(&pd->flags, ~GT_FDF_OWNED);
+    }
 }

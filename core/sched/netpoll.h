@@ -113,6 +113,9 @@ void gt_netpoll_closing_range(unsigned lo, unsigned hi);
 /* The runtime's own descriptors (epoll, eventfd): closefrom and close_range must spare them. */
 bool gt_netpoll_is_own(int fd);
 
+/* A child has got copies of all descriptors: none is OWNED any more. */
+void gt_netpoll_shared(void);
+
 /* ---- for the scheduler ---- */
 int gt_netpoll_init(void);
 /* Polls: delay_ns < 0 blocks, 0 does not, else waits that long.  Returns a list (schedlink) of

@@ -401,15 +401,19 @@ static void m0_loop(void)
 static struct gt_m *main_m(void *tp)
 {
     struct gt_m *m = gt_sched.m0;
+    char *stk = m && m->g0.stack_hi ? NULL
+                                    : sys_mmap(NULL, M0_STACK, PROT_READ | PROT_WRITE,
+                                               MAP_NORESERVE | MAP_STACK);
+    if (gt_sys_is_err(stk))
+        return NULL;
     if (m) {
+        if (stk) /* its g0 ran on the stack that libc had made for the thread */
+            m->g0.stack_hi = stk + M0_STACK;
         gt_arch_ctx_init(&m->g0.ctx, m->g0.stack_hi, m->g0.tp, m0_loop);
         return m;
     }
-    char *stk = sys_mmap(NULL, M0_STACK, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_STACK);
     m = gt_m_alloc();
-    if (!m || gt_sys_is_err(stk))
-        return NULL;
-    void *mtp = gt_tcb_make(stk, stk + M0_STACK, sys_getpid());
+    void *mtp = m ? gt_tcb_make(stk, stk + M0_STACK, sys_getpid()) : NULL;
     if (!mtp)
         return NULL;
     m->g0.tp = m->listed_tp = mtp;

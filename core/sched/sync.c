@@ -190,6 +190,8 @@ int gt_cond_sleep(struct gt_cond *c, struct gt_cond_waiter *cw, int64_t when, un
     if (r == GT_WAKE_SIGNAL)
         return -EINTR;
     gt_cond_forget(c);
+    if (cw->w.pk->g && !(load_rlx(&cw->w.pk->word) & GT_PK_ASLEEP))
+        gt_gosched(cw->w.pk->g); /* the time had come before: who polls so must let others run */
     return -ETIMEDOUT;
 }
 

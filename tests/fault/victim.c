@@ -18,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MUST(cond)                                                                        \
-    do {                                                                                  \
-        if (!(cond)) {                                                                    \
-            fprintf(stderr, "victim.c:%d: not so: %s: %s\n", __LINE__, #cond, strerror(errno)); \
-            exit(1);                                                                      \
-        }                                                                                 \
+#define MUST(cond)                                                                                 \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            fprintf(stderr, "victim.c:%d: not so: %s: %s\n", __LINE__, #cond, strerror(errno));    \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 static pthread_t go(void *(*body)(void *), void *arg)
@@ -101,10 +101,10 @@ static int fill_table(void)
     return last;
 }
 
-#define NO_MORE(call)                              \
-    do {                                           \
-        errno = 0;                                 \
-        MUST((call) == -1 && errno == EMFILE);     \
+#define NO_MORE(call)                                                                              \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        MUST((call) == -1 && errno == EMFILE);                                                     \
     } while (0)
 
 static void everything_refused(int listener)

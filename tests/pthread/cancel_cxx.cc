@@ -9,7 +9,10 @@ static int destroyed, caught, blocked;
 static sem_t sem;
 
 struct Guard {
-    ~Guard() { bump(&destroyed); }
+    ~Guard()
+    {
+        bump(&destroyed);
+    }
 };
 
 static void inner(bool exits)

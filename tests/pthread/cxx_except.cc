@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* C++ exceptions in threads: through many frames, around blocking calls, rethrown in another
- * thread, nested, while thousands of threads throw at once; backtraces end at the thread's start. */
+ * thread, nested, while thousands of threads throw at once; backtraces end at the thread's start.
+ */
 #include "tap.h"
 #include <exception>
 #include <execinfo.h>
@@ -13,7 +14,10 @@
 static int unwound;
 
 struct Guard {
-    ~Guard() { bump(&unwound); }
+    ~Guard()
+    {
+        bump(&unwound);
+    }
 };
 
 static int deep(int depth)

@@ -250,7 +250,10 @@ static pthread_key_t key;
 
 struct Local {
     std::string text = "a string long enough to live on the heap, really";
-    Local() { ++made; }
+    Local()
+    {
+        ++made;
+    }
     ~Local()
     {
         order += 'o';

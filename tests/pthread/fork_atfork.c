@@ -15,12 +15,30 @@ static void note(char c)
     order[length] = 0;
 }
 
-static void prepare1(void) { note('a'); }
-static void parent1(void) { note('b'); }
-static void child1(void) { note('c'); }
-static void prepare2(void) { note('d'); }
-static void parent2(void) { note('e'); }
-static void child2(void) { note('f'); }
+static void prepare1(void)
+{
+    note('a');
+}
+static void parent1(void)
+{
+    note('b');
+}
+static void child1(void)
+{
+    note('c');
+}
+static void prepare2(void)
+{
+    note('d');
+}
+static void parent2(void)
+{
+    note('e');
+}
+static void child2(void)
+{
+    note('f');
+}
 
 static int child(void)
 {
@@ -47,8 +65,14 @@ static void order_in_thread(void)
         reap(go(forks, NULL));
 }
 
-static void take(void) { pthread_mutex_lock(&lock); }
-static void give(void) { pthread_mutex_unlock(&lock); }
+static void take(void)
+{
+    pthread_mutex_lock(&lock);
+}
+static void give(void)
+{
+    pthread_mutex_unlock(&lock);
+}
 
 static int stop;
 

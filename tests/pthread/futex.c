@@ -122,7 +122,8 @@ static void wake_op(void)
     await(&waiting, 1);
     pause_ms(50);
     EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (struct timespec *)1L, &other,
-             FUTEX_OP(FUTEX_OP_SET, 9, FUTEX_OP_CMP_EQ, 0)), 1);
+             FUTEX_OP(FUTEX_OP_SET, 9, FUTEX_OP_CMP_EQ, 0)),
+       1);
     EQ(other, 9);
     reap(t);
 }

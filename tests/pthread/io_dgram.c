@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* UDP and unix sockets: datagrams, batches, sequenced packets, passed descriptors, full backlogs. */
+/* UDP and unix sockets: datagrams, batches, sequenced packets, passed descriptors, full backlogs.
+ */
 #include "net.h"
 #include <stddef.h>
 #include <sys/un.h>
@@ -181,8 +182,8 @@ static void send_fd(int s, int fd)
         char room[CMSG_SPACE(sizeof(int))];
     } u;
     struct iovec v = {(void *)"F", 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &u,
-                       .msg_controllen = sizeof u.room};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u.room};
 
     u.h.cmsg_level = SOL_SOCKET;
     u.h.cmsg_type = SCM_RIGHTS;
@@ -199,8 +200,8 @@ static int recv_fd(int s)
     } u;
     char c;
     struct iovec v = {&c, 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &u,
-                       .msg_controllen = sizeof u.room};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u.room};
     int fd;
 
     EQ(recvmsg(s, &m, 0), 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a thread is and may ask about itself: name, affinity, processor clock, tid, policy, yield. */
+/* What a thread is and may ask about itself: name, affinity, processor clock, tid, policy, yield.
+ */
 #include "tap.h"
 #include <sched.h>
 #include <sys/prctl.h>

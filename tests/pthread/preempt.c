@@ -160,16 +160,15 @@ static int vectors_hold(long value, long turns)
 {
     long lost = 0;
 
-    __asm__ volatile(
-        "movq %1, %%xmm0\n\tpunpcklqdq %%xmm0, %%xmm0\n\t"
-        "movdqa %%xmm0, %%xmm3\n\tmovdqa %%xmm0, %%xmm8\n\tmovdqa %%xmm0, %%xmm15\n\t"
-        "1: dec %2\n\tjnz 1b\n\t"
-        "pxor %%xmm0, %%xmm3\n\tpxor %%xmm0, %%xmm8\n\tpxor %%xmm0, %%xmm15\n\t"
-        "por %%xmm3, %%xmm8\n\tpor %%xmm8, %%xmm15\n\t"
-        "movq %%xmm15, %0\n\tmovq %%xmm0, %%r8\n\txor %1, %%r8\n\tor %%r8, %0\n\t"
-        : "=&r"(lost), "+r"(value), "+r"(turns)
-        :
-        : "xmm0", "xmm3", "xmm8", "xmm15", "r8", "cc");
+    __asm__ volatile("movq %1, %%xmm0\n\tpunpcklqdq %%xmm0, %%xmm0\n\t"
+                     "movdqa %%xmm0, %%xmm3\n\tmovdqa %%xmm0, %%xmm8\n\tmovdqa %%xmm0, %%xmm15\n\t"
+                     "1: dec %2\n\tjnz 1b\n\t"
+                     "pxor %%xmm0, %%xmm3\n\tpxor %%xmm0, %%xmm8\n\tpxor %%xmm0, %%xmm15\n\t"
+                     "por %%xmm3, %%xmm8\n\tpor %%xmm8, %%xmm15\n\t"
+                     "movq %%xmm15, %0\n\tmovq %%xmm0, %%r8\n\txor %1, %%r8\n\tor %%r8, %0\n\t"
+                     : "=&r"(lost), "+r"(value), "+r"(turns)
+                     :
+                     : "xmm0", "xmm3", "xmm8", "xmm15", "r8", "cc");
     return lost == 0;
 }
 

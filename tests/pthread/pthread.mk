@@ -27,11 +27,11 @@ CHECK_SUITES += $(T_SUITES)
 .PHONY: check-programs stress
 check-programs: $(T_FIXTURES) $(T_SUITES)
 
-$(TB)/pthread/%: tests/pthread/%.c
+$(addprefix $(TB)/pthread/,$(T_PROG_C)): $(TB)/pthread/%: tests/pthread/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $< -lm
 
-$(TB)/pthread/%: tests/pthread/%.cc
+$(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -o $@ $<
 

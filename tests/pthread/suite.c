@@ -72,6 +72,7 @@ static void read_sidecar(const char *name, struct sidecar *s)
         take_line(s, line);
 }
 
+/* Keeps an output of a run that failed; without text removes what an earlier one left. */
 static void keep(const char *name, int run, const char *what, const char *text)
 {
     char path[4300];
@@ -79,10 +80,12 @@ static void keep(const char *name, int run, const char *what, const char *text)
 
     snprintf(path, sizeof path, "%s/%s.%s%d.%s", run_own_dir(), name, run ? "p" : "plain",
              procs_of_run[run], what);
-    f = fopen(path, "w");
+    f = text ? fopen(path, "w") : NULL;
     if (f) {
         fputs(text, f);
         fclose(f);
+    } else {
+        remove(path);
     }
 }
 
@@ -99,8 +102,10 @@ static int ended_as_expected(const struct run *r, const struct sidecar *s)
 static void judge(int program, int run, const struct run *r, const struct sidecar *s)
 {
     struct plain *p = &plain[program];
-    const char *name = programs[program], *how = run ? "preloaded" : "plain";
-    int good = ended_as_expected(r, s);
+    const char *name = programs[program], *how = !run           ? "plain"
+                                                 : run_object() ? "preloaded"
+                                                                : "plain again";
+    int good = ended_as_expected(r, s), same;
 
     if (run == 0) {
         ck_assert_uint_lt(r->out_len, OUT_MAX);
@@ -109,10 +114,11 @@ static void judge(int program, int run, const struct run *r, const struct sideca
     } else {
         ck_assert_msg(p->good, "%s: its plain run failed", name);
     }
-    if (good && strcmp(p->out, r->out) == 0)
+    same = good && strcmp(p->out, r->out) == 0;
+    keep(name, run, "out", same ? NULL : r->out);
+    keep(name, run, "err", same ? NULL : r->err);
+    if (same)
         return;
-    keep(name, run, "out", r->out);
-    keep(name, run, "err", r->err);
     ck_assert_msg(good, "%s, %s, GOMAXPROCS=%d: %s\n%s", name, how, procs_of_run[run],
                   run_describe(r), run_err_tail(r));
     ck_abort_msg("%s, %s, GOMAXPROCS=%d: other output than plain:\n%s-- plain:\n%s", name, how,
@@ -158,8 +164,8 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    plain = mmap(NULL, PROGRAMS * sizeof *plain, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    plain = mmap(NULL, PROGRAMS * sizeof *plain, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                 -1, 0);
     if (plain == MAP_FAILED)
         return 2;
     if (!run_object())

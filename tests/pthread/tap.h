@@ -22,26 +22,26 @@
 #define TAP_UNUSED __attribute__((unused))
 
 /* Ends the process with status 1 when cond does not hold. */
-#define CHECK(cond)                                                          \
-    do {                                                                     \
-        if (!(cond))                                                         \
-            tap_fail(__FILE__, __LINE__, #cond, 0, 0);                       \
+#define CHECK(cond)                                                                                \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            tap_fail(__FILE__, __LINE__, #cond, 0, 0);                                             \
     } while (0)
 
 /* Like CHECK(got == want), and shows both numbers. */
-#define EQ(got, want)                                                        \
-    do {                                                                     \
-        long tap_got = (long)(got), tap_want = (long)(want);                 \
-        if (tap_got != tap_want)                                             \
-            tap_fail(__FILE__, __LINE__, #got " == " #want, tap_got, tap_want); \
+#define EQ(got, want)                                                                              \
+    do {                                                                                           \
+        long tap_got = (long)(got), tap_want = (long)(want);                                       \
+        if (tap_got != tap_want)                                                                   \
+            tap_fail(__FILE__, __LINE__, #got " == " #want, tap_got, tap_want);                    \
     } while (0)
 
 /* The call returns -1 with this errno. */
-#define FAILS(call, err)                                                     \
-    do {                                                                     \
-        errno = 0;                                                           \
-        EQ(call, -1);                                                        \
-        EQ(errno, err);                                                      \
+#define FAILS(call, err)                                                                           \
+    do {                                                                                           \
+        errno = 0;                                                                                 \
+        EQ(call, -1);                                                                              \
+        EQ(errno, err);                                                                            \
     } while (0)
 
 #define CASE(f) tap_case(#f, f)

@@ -9,7 +9,8 @@ end=$(($(date +%s) + seconds)) round=0
 while [ "$(date +%s)" -lt "$end" ]; do
     for procs in 1 2 4; do
         s=${seed:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
-        echo "GOMAXPROCS=$procs LD_PRELOAD=$object $program --seed $s --threads $threads --seconds 15"
+        echo "GOMAXPROCS=$procs LD_PRELOAD=$object $program \
+            --seed $s --threads $threads --seconds 15"
         GOMAXPROCS=$procs LD_PRELOAD=$object timeout -s QUIT -k 5 180 \
             "$program" --seed "$s" --threads "$threads" --seconds 15 || {
             echo "stress: failed with status $?; repeat it with the line above" >&2

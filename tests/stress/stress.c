@@ -27,10 +27,11 @@
 
 enum { CELLS = 64, KINDS = 4, SLOTS = 8, BOXES = 256, CHILDREN_MAX = 300, STALL_S = 40 };
 
-#define OPS(O)                                                                        \
-    O(lock) O(trylock) O(timedlock) O(rwlock) O(semaphore) O(tokens) O(rendezvous)    \
-    O(barrier) O(pipe) O(stream) O(event) O(transfer) O(sleeping) O(yield) O(spinlock) \
-    O(once) O(children) O(detached) O(own_data) O(memory) O(mailbox) O(compute)
+#define OPS(O)                                                                                     \
+    O(lock)                                                                                        \
+    O(trylock) O(timedlock) O(rwlock) O(semaphore) O(tokens) O(rendezvous) O(barrier) O(pipe)      \
+        O(stream) O(event) O(transfer) O(sleeping) O(yield) O(spinlock) O(once) O(children)        \
+            O(detached) O(own_data) O(memory) O(mailbox) O(compute)
 
 enum op {
 #define O(name) OP_##name,
@@ -117,10 +118,10 @@ static _Noreturn void broken(const char *what, int line)
     abort();
 }
 
-#define MUST(cond)                       \
-    do {                                 \
-        if (!(cond))                     \
-            broken(#cond, __LINE__);     \
+#define MUST(cond)                                                                                 \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            broken(#cond, __LINE__);                                                               \
     } while (0)
 
 static long add(long *p, long n)
@@ -232,8 +233,9 @@ static void do_semaphore(struct thread *t)
     uint32_t i = draw(t, CELLS);
     struct timespec when = from_now(CLOCK_REALTIME, draw(t, 2000));
     int way = (int)draw(t, 3);
-    int r = way == 0 ? sem_wait(&gate[i].s)
-          : way == 1 ? sem_trywait(&gate[i].s) : sem_timedwait(&gate[i].s, &when);
+    int r = way == 0   ? sem_wait(&gate[i].s)
+            : way == 1 ? sem_trywait(&gate[i].s)
+                       : sem_timedwait(&gate[i].s, &when);
 
     if (r == -1) {
         MUST((way == 1 && errno == EAGAIN) || (way == 2 && errno == ETIMEDOUT));

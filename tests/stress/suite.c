@@ -14,10 +14,7 @@ static const struct {
     const char *threads, *env;
 } runs[] = {
     {0, "1000", NULL}, /* the plain one */
-    {1, "2000", NULL},
-    {2, "2000", NULL},
-    {4, "2000", NULL},
-    {2, "500", "GOTHREAD=yield=5"},
+    {1, "2000", NULL}, {2, "2000", NULL}, {4, "2000", NULL}, {2, "500", "GOTHREAD=yield=5"},
 };
 
 enum { RUNS = sizeof runs / sizeof runs[0] };
@@ -28,15 +25,15 @@ START_TEST(small)
 {
     const char *env[] = {runs[_i].env, NULL};
     char path[4200];
-    const char *argv[] = {path, "--seed", seed, "--threads", runs[_i].threads,
-                          "--seconds", "3", NULL};
-    struct run r = {.argv = argv, .env = env, .procs = runs[_i].procs,
-                    .preload = _i > 0 && run_object()};
+    const char *argv[] = {path,        "--seed", seed, "--threads", runs[_i].threads,
+                          "--seconds", "3",      NULL};
+    struct run r = {
+        .argv = argv, .env = env, .procs = runs[_i].procs, .preload = _i > 0 && run_object()};
 
     snprintf(path, sizeof path, "%s/stress", run_own_dir());
     run_program(&r);
-    ck_assert_msg(!r.timed_out && r.status == 0, "seed %s, GOMAXPROCS=%d: %s\n%s", seed,
-                  r.procs, run_describe(&r), run_err_tail(&r));
+    ck_assert_msg(!r.timed_out && r.status == 0, "seed %s, GOMAXPROCS=%d: %s\n%s", seed, r.procs,
+                  run_describe(&r), run_err_tail(&r));
     ck_assert_msg(strstr(r.out, "ok: every sum is right\n"), "seed %s: %s", seed, r.out);
     run_free(&r);
 }
