@@ -140,6 +140,8 @@ void gt_thread_finish(struct gt_g *g)
 
 static void *g_main(struct gt_g *g)
 {
+    errno = 0; /* libc's own TLS outlives a tenancy (tcb.c) */
+    h_errno = 0;
     g->result = g->fn(g->arg);
     gt_thread_finish(g);
 }

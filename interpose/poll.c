@@ -234,7 +234,6 @@ GT_EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts, con
     GT_CANCEL_POINT(g);
     if (bad_timespec(ts))
         return (int)gt_ret(-EINVAL);
-    struct poll_args a = {fds, n};
     gt_rt_enter(g);
     int64_t when = gt_deadline_rel(ts);
     struct masked k = mask_begin(g, mask, &when);

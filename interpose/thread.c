@@ -333,13 +333,20 @@ static int set_affinity(struct gt_g *g, size_t n, const void *set)
 {
     uint64_t mask[16] = {0}, all[16] = {0};
     gt_memcpy(mask, set, GT_MIN(n, sizeof(mask)));
-    GT_SYS3(SYS_sched_getaffinity, sys_getpid(), sizeof(all), all);
+    gt_process_cpus(all);
     bool any = false;
     for (int i = 0; i < 16; i++)
         any |= (mask[i] & all[i]) != 0;
     if (!any)
         return EINVAL;
     gt_memcpy(g->affinity, mask, sizeof(mask));
+    g->has_affinity = true;
+    struct gt_g *self = gt_self();
+    if (g == self) { /* through the scheduler, which moves the M to those CPUs */
+        gt_rt_enter(self);
+        gt_yield(self);
+        gt_rt_leave(self);
+    }
     return 0;
 }
 
@@ -348,12 +355,10 @@ static int get_affinity(struct gt_g *g, size_t n, void *set)
     uint64_t mask[16] = {0};
     if (n < 8)
         return EINVAL;
-    GT_SYS3(SYS_sched_getaffinity, sys_getpid(), sizeof(mask), mask);
-    for (int i = 0; i < 16; i++)
-        if (g->affinity[i]) {
-            gt_memcpy(mask, g->affinity, sizeof(mask));
-            break;
-        }
+    if (g->has_affinity)
+        gt_memcpy(mask, g->affinity, sizeof(mask));
+    else
+        gt_process_cpus(mask);
     gt_memset(set, 0, n);
     gt_memcpy(set, mask, GT_MIN(n, sizeof(mask)));
     return 0;

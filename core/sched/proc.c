@@ -116,7 +116,9 @@ static void g_init(struct gt_g *g, int tid)
     store_rlx(&g->waitset, 0);
     store_rlx(&g->intr_ticket, 0);
     g->name[0] = '\0';
+    g->has_affinity = false;
     g->rand = g->goid * 0x9e3779b97f4a7c15ull | 1;
+    gt_memset(g->affinity, 0, sizeof(g->affinity));
     gt_memset(&g->altstack, 0, sizeof(g->altstack));
     g->altstack.ss_flags = SS_DISABLE;
     g->pk.g = g;
@@ -289,7 +291,7 @@ void gt_mstart(struct gt_m *m)
     m->ktid = sys_gettid();
     m->listed_tp = gt_arch_get_tp();
     m->g0.tp = m->g0.ctx.tp = m->listed_tp;
-    m->kmask = ~0ull;
+    m->kmask = GT_SIG_QUIET;
     gt_tls.g = &m->g0;
     gt_signal_minit(m);
     m_publish(m);
@@ -471,6 +473,7 @@ static int make_ps(int n)
         gt_sched.allp[i] = p;
     }
     gt_sched.nprocs = n;
+    GT_SYS3(SYS_sched_getaffinity, 0, sizeof(gt_sched.cpus), gt_sched.cpus);
     for (int i = n - 1; i > 0; i--)
         gt_pidleput_locked(gt_sched.allp[i]);
     return 0;
@@ -491,7 +494,7 @@ int gt_sched_start(int nprocs)
         bury();
     store_rlx(&gt_sched.lastpoll, 1);
     sys_membarrier(16 /* REGISTER_PRIVATE_EXPEDITED */);
-    gt_sigset all = ~0ull, old;
+    gt_sigset all = GT_SIG_QUIET, old;
     gt_signal_boot();
     r = start_main(); /* while there is one thread: the list surgery needs that */
     if (r)

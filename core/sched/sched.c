@@ -463,7 +463,7 @@ static void reset_spinning(struct gt_m *m)
 
 static void stopm(struct gt_m *m)
 {
-    gt_m_setmask(m, gt_idle_mask());
+    gt_m_setmask(m, GT_SIG_QUIET);
     gt_lock(&gt_sched.lock, GT_RANK_SCHED);
     m->link = gt_sched.midle;
     gt_sched.midle = m;
@@ -543,7 +543,7 @@ static bool poll_blocking(struct gt_m *m, int64_t until, struct gt_g **gp)
     int64_t first = gt_timer_first();
     until = GT_MIN(until, first);
     store_seq(&gt_sched.polluntil, until == INT64_MAX ? 0 : until);
-    gt_m_setmask(m, gt_idle_mask());
+    gt_m_setmask(m, GT_SIG_QUIET);
     int64_t delay = until == INT64_MAX ? -1 : until - gt_nanotime();
     if (until != INT64_MAX && delay < 0)
         delay = 0;
@@ -608,6 +608,19 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
+/* The goroutine's CPU mask goes with it: onto this M now, off again with the next one that has none. */
+static void set_cpus(struct gt_m *m, const struct gt_g *g)
+{
+    uint64_t all[16] = {0};
+    const uint64_t *mask = g->affinity;
+    if (!g->has_affinity) {
+        gt_memcpy(all, gt_sched.cpus, sizeof(all));
+        mask = all;
+    }
+    GT_SYS3(SYS_sched_setaffinity, 0, sizeof(all), mask);
+    m->pinned = g->has_affinity;
+}
+
 static void execute(struct gt_m *m, struct gt_g *g)
 {
     while (g) {
@@ -616,6 +629,8 @@ static void execute(struct gt_m *m, struct gt_g *g)
         store_rel(&g->status, GT_G_RUN);
         store_rlx(&m->p->schedtick, load_rlx(&m->p->schedtick) + 1);
         gt_m_setmask(m, gt_kmask_of(g->sigmask));
+        if (unlikely(g->has_affinity || m->pinned))
+            set_cpus(m, g);
         gt_arch_switch(&m->g0.ctx, &g->ctx);
         /* the goroutine came back through gt_mcall */
         store_rel(&m->curg, NULL);
@@ -666,6 +681,16 @@ bool gt_gosched(struct gt_g *g)
         return false;
     gt_mcall(g, gosched_g0);
     return true;
+}
+
+void gt_yield(struct gt_g *g)
+{
+    gt_mcall(g, gosched_g0);
+}
+
+void gt_process_cpus(uint64_t mask[16])
+{
+    gt_memcpy(mask, gt_sched.cpus, sizeof(gt_sched.cpus));
 }
 
 /* ---- announced system calls ---- */

@@ -101,6 +101,10 @@ bool gt_park_wake(struct gt_parker *pk, uint64_t ticket, enum gt_wake outcome);
 void gt_goready(struct gt_g *g, bool next);
 /* Lets others run; false when nobody else was there to run. */
 bool gt_gosched(struct gt_g *g);
+/* Goes through the scheduler in any case. */
+void gt_yield(struct gt_g *g);
+/* The CPU mask that the process had when the scheduler started: 16 words. */
+void gt_process_cpus(uint64_t mask[16]);
 
 /* How often goroutines slept and were woken by what they waited for, by reason. */
 extern _Atomic uint64_t gt_park_count[GT_R_COUNT], gt_wake_count[GT_R_COUNT];

@@ -22,6 +22,7 @@ struct gt_sched {
     _Atomic uint32_t sysmonwait;       /* sysmon sleeps until pidleget */
     _Atomic uint32_t sysmon_note;
     int nprocs;
+    uint64_t cpus[16];                 /* the process's CPU mask at the start */
     struct gt_p *allp[GT_MAXP];
     _Atomic(struct gt_m *) allm;       /* push only */
     _Atomic uint32_t mid;
@@ -51,9 +52,8 @@ struct gt_m *gt_m_with_p(void);
 /* Takes a P out of CALL (state seen in w).  False: it changed. */
 bool gt_p_take(struct gt_p *p, uint64_t w);
 void gt_sched_wakesysmon(void);
-/* The kernel's mask for a goroutine's mask; for an idle M. */
+/* The kernel's mask for a goroutine's mask. */
 gt_sigset gt_kmask_of(gt_sigset mask);
-gt_sigset gt_idle_mask(void);
 void gt_m_setmask(struct gt_m *m, gt_sigset mask);
 
 /* proc.c */
@@ -89,6 +89,11 @@ void gt_stack_fork_lock(void);
 void gt_stack_fork_unlock(void);
 
 /* signal.c */
+/* What the runtime's own kernel threads block: all but libc's 32 and 33, and faults. */
+#define GT_SIG_QUIET                                                                               \
+    (~(1ull << 31 | 1ull << 32 | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |                    \
+       1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1)))
+void gt_signal_sysmon(void);
 void gt_signal_minit(struct gt_m *m);
 void gt_signal_boot(void);
 void gt_signal_boot_libc(void);

@@ -20,7 +20,10 @@
  * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block it (the kernel prefers the
  * main thread, and programs rely on that), else to any that does not.  None: held until a mask changes.
  *
- * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks what all goroutines block.
+ * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon takes what no running M
+ * takes: it blocks exactly what all goroutines block, so a signal that everybody blocks stays pending in the
+ * kernel, for sigwait and signalfd.  When that set grows, whoever makes it grow waits until sysmon has it: else
+ * a default action could kill a process that has just blocked the signal everywhere.
  *
  * Preemption is the same injection, but only where the interrupted instruction is not in our text, libc's, ld.so's,
  * libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS 6).
@@ -73,8 +76,12 @@ static struct {
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
     uint32_t nblock[NSIG_ + 1]; /* SIGNAL lock: goroutines that block it */
-    uint32_t nlive;             /* SIGNAL lock */
-    _Atomic gt_sigset idle_mask;
+    _Atomic uint32_t nlive;
+    _Atomic bool anymask; /* some goroutine has ever blocked something */
+    _Atomic gt_sigset all_block;    /* blocked by every goroutine: store release under the lock */
+    _Atomic uint32_t mask_want;     /* bumped with each change of all_block; futex */
+    _Atomic uint32_t mask_have;     /* sysmon: the last one that it has taken over; futex */
+    gt_sigset sysmon_mask;          /* sysmon only */
     struct gt_ksigaction setxid; /* libc's handlers of 32 and 33 */
     struct gt_ksigaction sigcancel;
     struct {
@@ -256,38 +263,76 @@ gt_sigset gt_kmask_of(gt_sigset mask)
     return mask & ~RESERVED;
 }
 
-gt_sigset gt_idle_mask(void)
+/* sysmon, at each round: the mask that is its part. */
+void gt_signal_sysmon(void)
 {
-    return load_rlx(&S.idle_mask) & ~RESERVED;
+    uint32_t want = load_acq(&S.mask_want);
+    if (want == load_rlx(&S.mask_have))
+        return;
+    S.sysmon_mask = (load_acq(&S.all_block) | GT_SIGBIT(SIGURG)) & ~(GT_SIGBIT(32) | GT_SIGBIT(33));
+    sys_sigprocmask(SIG_SETMASK, &S.sysmon_mask, NULL);
+    store_rel(&S.mask_have, want);
+    gt_futex_wake(&S.mask_have, 1 << 30);
 }
 
-static void count_mask(gt_sigset old, gt_sigset new)
+static void wake_sysmon(void)
 {
-    gt_sigset changed = old ^ new;
-    if (!changed)
+    store_rlx(&gt_sched.sysmonwait, 0);
+    add_acqrel(&gt_sched.sysmon_note, 1);
+    gt_futex_wake(&gt_sched.sysmon_note, 1);
+}
+
+/* After a change under the lock: sysmon follows; a growing set is waited for. */
+static void tell_sysmon(uint32_t want, bool grew)
+{
+    if (!want)
         return;
-    gt_sigset idle = 0;
+    wake_sysmon();
+    while (grew && load_acq(&gt_started)) {
+        uint32_t have = load_acq(&S.mask_have);
+        if ((int32_t)(have - want) >= 0)
+            return;
+        gt_futex_wait(&S.mask_have, have, GT_NEVER);
+    }
+}
+
+/* Counts a goroutine's change of mask; SIGNAL lock.  Returns the round to wait for, 0: nothing changed for
+ * sysmon.  *grew: the set of what all block has grown. */
+static uint32_t count_mask(gt_sigset old, gt_sigset new, bool *grew)
+{
+    gt_sigset changed = old ^ new, all = 0, was = load_rlx(&S.all_block);
     for (int s = 1; s <= NSIG_; s++) {
         if (changed & GT_SIGBIT(s))
             S.nblock[s] += new & GT_SIGBIT(s) ? 1u : -1u;
-        if (S.nlive && S.nblock[s] >= S.nlive)
-            idle |= GT_SIGBIT(s);
+        if (load_rlx(&S.nlive) && S.nblock[s] >= load_rlx(&S.nlive))
+            all |= GT_SIGBIT(s);
     }
-    store_rel(&S.idle_mask, idle);
+    *grew = (all & ~was) != 0;
+    if (all == was)
+        return 0;
+    store_rel(&S.all_block, all);
+    return add_acqrel(&S.mask_want, 1) + 1;
+}
+
+/* One goroutine more (+1), fewer (-1), or the same, with a new mask. */
+static void recount(gt_sigset old, gt_sigset new, int live)
+{
+    bool grew;
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    add_rlx(&S.nlive, (uint32_t)live);
+    uint32_t want = count_mask(old, new, &grew);
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    tell_sysmon(want, grew);
 }
 
 void gt_signal_newg(struct gt_g *g)
 {
-    if (!g->sigmask && !load_rlx(&S.idle_mask)) {
-        __atomic_fetch_add(&S.nlive, 1, __ATOMIC_RELAXED);
-        return;
-    }
-    gt_lock(&S.lock, GT_RANK_SIGNAL);
-    __atomic_fetch_add(&S.nlive, 1, __ATOMIC_RELAXED);
-    count_mask(0, g->sigmask);
-    if (!g->sigmask)
-        store_rel(&S.idle_mask, 0);
-    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    if (g->sigmask)
+        store_rlx(&S.anymask, true);
+    if (!g->sigmask && !load_rlx(&S.all_block))
+        add_rlx(&S.nlive, 1); /* nothing is blocked by all before and after: no lock */
+    else
+        recount(0, g->sigmask, 1);
 }
 
 void gt_signal_exitg(struct gt_g *g)
@@ -295,12 +340,10 @@ void gt_signal_exitg(struct gt_g *g)
     struct gt_signode *n;
     while ((n = take(g, ~0ull)) != NULL) /* thread-directed ones die with it */
         node_put(n);
-    __atomic_fetch_sub(&S.nlive, 1, __ATOMIC_RELAXED);
-    if (!g->sigmask)
-        return;
-    gt_lock(&S.lock, GT_RANK_SIGNAL);
-    count_mask(g->sigmask, 0);
-    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    if (!g->sigmask && !load_rlx(&S.anymask))
+        add_rlx(&S.nlive, -1u);
+    else
+        recount(g->sigmask, 0, -1);
 }
 
 static void set_mask(struct gt_g *g, gt_sigset mask)
@@ -308,14 +351,13 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
     mask &= ~UNBLOCKABLE;
     if (mask == g->sigmask)
         return;
-    gt_lock(&S.lock, GT_RANK_SIGNAL);
-    count_mask(g->sigmask, mask);
-    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    if (!load_rlx(&S.anymask))
+        store_rlx(&S.anymask, true);
+    recount(g->sigmask, mask, 0);
     g->sigmask = mask;
     gt_m_setmask(g->m, gt_kmask_of(mask));
     if (load_acq(&S.nheld)) { /* perhaps this one takes what nobody took */
-        add_acqrel(&gt_sched.sysmon_note, 1);
-        gt_futex_wake(&gt_sched.sysmon_note, 1);
+        wake_sysmon();
     }
 }
 
@@ -557,9 +599,7 @@ void gt_sig_route(void)
 static void to_sysmon(struct gt_signode *n)
 {
     push(&S.route, n);
-    store_rlx(&gt_sched.sysmonwait, 0);
-    add_acqrel(&gt_sched.sysmon_note, 1);
-    gt_futex_wake(&gt_sched.sysmon_note, 1);
+    wake_sysmon();
 }
 
 /* ---- the trampoline: in a signal frame, on the M's alternate stack ---- */
@@ -688,11 +728,27 @@ static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
     }
 }
 
+static void sysmon_took(int sig, siginfo_t *si, void *uc)
+{
+    struct gt_sigact a = act_read(sig);
+    if (is_function(a.handler)) {
+        struct gt_signode *n = node_get(sig, si);
+        if (n)
+            to_sysmon(n);
+    } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
+        gt_dump_crash(sig, si, uc);
+    }
+}
+
 static void tramp(int sig, siginfo_t *si, void *uc)
 {
     struct gt_g *g = gt_tls.g;
-    if (!g) {
+    if (!g && !gt_tls.runtime) {
         direct(sig, si, uc);
+        return;
+    }
+    if (!g) { /* sysmon: what no running M takes */
+        sysmon_took(sig, si, uc);
         return;
     }
     if (sig == SIGURG && si->si_code == SI_TKILL && si->si_pid == sys_getpid()) {
@@ -819,6 +875,7 @@ void gt_signal_boot(void)
 
 void gt_signal_boot_libc(void)
 {
+    add_acqrel(&S.mask_want, 1); /* sysmon takes its mask over at its first round */
     wrap_libc(32, &S.sigcancel);
     wrap_libc(33, &S.setxid);
 }
@@ -845,8 +902,8 @@ void gt_signal_fork_child(struct gt_g *g)
     S.held = NULL;
     store_rlx(&S.nheld, 0);
     gt_memset(S.nblock, 0, sizeof(S.nblock));
-    S.nlive = 0;
-    store_rlx(&S.idle_mask, 0);
+    store_rlx(&S.nlive, 0);
+    store_rlx(&S.all_block, 0);
     g->sigq = NULL; /* the child starts with nothing pending */
     store_rlx(&g->siginbox, NULL);
 }

@@ -194,7 +194,8 @@ static void deep_sleep(void)
 {
     uint32_t n = load_acq(&gt_sched.sysmon_note);
     store_seq(&gt_sched.sysmonwait, 1);
-    gt_sig_route(); /* what came before n was read */
+    gt_signal_sysmon(); /* what came before n was read */
+    gt_sig_route();
     if (all_idle())
         gt_futex_wait(&gt_sched.sysmon_note, n,
                       gt_cfg.schedtrace_ms ? gt_nanotime() + gt_cfg.schedtrace_ms * GT_MS
@@ -207,11 +208,13 @@ void *gt_sysmon(void *arg)
     int64_t delay = TICK_MIN, idle_since = 0;
     int quiet = 0;
     (void)arg;
+    gt_tls.runtime = true;
     while (!load_acq(&gt_started))
         sys_nanosleep(50 * GT_US);
     for (;;) {
         delay = quiet == 0 ? TICK_MIN : quiet > 50 ? GT_MIN(delay * 2, TICK_MAX) : delay;
         uint32_t note = load_acq(&gt_sched.sysmon_note);
+        gt_signal_sysmon();
         gt_sig_route();
         gt_futex_wait(&gt_sched.sysmon_note, note, gt_nanotime() + delay);
         int64_t now = gt_nanotime();

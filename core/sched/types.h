@@ -141,7 +141,8 @@ struct gt_g {
     bool is_g0;
     bool detached_at_birth;
     int policy, priority;           /* virtual scheduling attributes */
-    uint64_t affinity[16];          /* virtual CPU mask; all 0: the process's */
+    uint64_t affinity[16];          /* virtual CPU mask, when has_affinity */
+    bool has_affinity;
 };
 #define GT_GF_MAIN     1u /* the process's first thread */
 #define GT_GF_USERSTK  2u /* runs on a stack of the program */
@@ -169,6 +170,7 @@ struct gt_tls {
     struct gt_g *owner;     /* whose block this is (pthread_t -> G); never changes in a tenancy */
     struct gt_parker pk;    /* a foreign thread's own */
     bool foreign_counted;
+    bool runtime;           /* a kernel thread of the runtime's own: sysmon, the maker */
     bool in_vfork;          /* the child of a vfork runs on this block */
 };
 extern __thread struct gt_tls gt_tls __attribute__((tls_model("initial-exec")));
@@ -226,6 +228,7 @@ struct gt_m {
     int ktid;
     void *listed_tp;                   /* the block that glibc's list has for this kernel thread */
     gt_sigset kmask;                   /* what the kernel's mask is now: owner */
+    bool pinned;                       /* its CPU mask is its last goroutine's: owner */
     bool spinning;
     bool nextspin;                     /* start spinning when p is handed over */
     bool spare;                        /* made in advance, without a P */
