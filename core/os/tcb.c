@@ -405,8 +405,41 @@ void gt_tcb_begin(void)
     }
 }
 
+/* What the kernel does for a thread that dies with robust mutexes: marks them, wakes one waiter each.   Source: the
+ * kernel's Documentation/locking/robust-futexes.rst. */
+static void bury_robust(char *tp)
+{
+    struct entry {
+        struct entry *next;
+    };
+    struct head {
+        struct entry list;
+        long futex_offset;
+    } *h = (struct head *)(tp + T.robust_off);
+    struct entry *e = h->list.next;
+    for (int i = 0; T.robust_off && i < 2048 && e != &h->list; i++) {
+        struct entry *at = (struct entry *)((uintptr_t)e & ~1ul); /* bit 0: priority inheritance */
+        struct entry *next = at->next;
+        _Atomic uint32_t *word = (_Atomic uint32_t *)((char *)at + h->futex_offset);
+        uint32_t v = load_rlx(word);
+        while (!cas_acqrel(word, &v, (v & 0x80000000u) | 0x40000000u))
+            ;
+        if (v & 0x80000000u)
+            sys_futex(word, 1 /* FUTEX_WAKE, shared */, 1, NULL, NULL, 0);
+        e = next;
+    }
+    h->list.next = &h->list;
+}
+
+void gt_tcb_register_robust(void *tp)
+{
+    if (T.robust_off)
+        GT_SYS3(SYS_set_robust_list, (char *)tp + T.robust_off, 24, 0);
+}
+
 void gt_tcb_end(void)
 {
+    bury_robust(gt_arch_get_tp());
     if (gt_os_real.uselocale)
         gt_os_real.uselocale((void *)-1l); /* LC_GLOBAL_LOCALE */
     if (gt_os_real.res_nclose && T.res_off) {
@@ -456,8 +489,10 @@ void gt_tcb_move_kernel(void *from, void *to)
         GT_SYS6(SYS_rseq, (char *)to + T.rseq_off, RSEQ_BYTES, 0, RSEQ_SIG, 0, 0);
     }
     if (GT_SYS3(SYS_get_robust_list, 0, &head, &len) == 0 && (char *)head > (char *)from &&
-        (char *)head < (char *)from + T.size)
-        GT_SYS3(SYS_set_robust_list, (char *)to + ((char *)head - (char *)from), len, 0);
+        (char *)head < (char *)from + T.size) {
+        T.robust_off = (size_t)((char *)head - (char *)from);
+        GT_SYS3(SYS_set_robust_list, (char *)to + T.robust_off, len, 0);
+    }
     GT_SYS3(SYS_set_tid_address, (char *)to + T.tid_off, 0, 0);
 }
 

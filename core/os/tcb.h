@@ -41,6 +41,9 @@ struct gt_tls *gt_tls_of(void *tp);
  * `from`, to the block `to`. */
 void gt_tcb_move_kernel(void *from, void *to);
 
+/* The kernel is to look at this block's robust mutexes when the calling thread dies. */
+void gt_tcb_register_robust(void *tp);
+
 /* Block `to` takes the place of `from` in libc's list of threads; `from` is linked to itself.  Only while the
  * process has one thread (PITFALLS 2: signal 33 and fork then meet a block that nobody else runs on). */
 void gt_tcb_replace(void *from, void *to);

@@ -75,14 +75,27 @@ static void parked_context(const struct gt_g *g, ucontext_t *uc)
     r[REG_RSP] = (greg_t)(uintptr_t)(sp + GT_CTX_WORDS);
 }
 
+/* In a system call: where it entered; its other registers are in the kernel. */
+static void call_context(const struct gt_g *g, ucontext_t *uc)
+{
+    greg_t *r = uc->uc_mcontext.gregs;
+    gt_memset(uc, 0, sizeof(*uc));
+    r[REG_RIP] = (greg_t)g->call_pc;
+    r[REG_RSP] = (greg_t)g->call_sp;
+    r[REG_RBP] = (greg_t)g->call_bp;
+}
+
 static int frames_of(struct gt_g *g, const void *uc, uintptr_t *pcs)
 {
     ucontext_t parked;
     if (!uc) {
         uint32_t st = load_acq(&g->status);
-        if (st != GT_G_PARK && st != GT_G_READY)
+        if (st == GT_G_CALL)
+            call_context(g, &parked);
+        else if (st == GT_G_PARK || st == GT_G_READY)
+            parked_context(g, &parked);
+        else
             return 0;
-        parked_context(g, &parked);
         uc = &parked;
     }
     if (gt_unwind)

@@ -554,6 +554,7 @@ void gt_fork_child(struct gt_g *g)
     gt_tid_set(g->tp, sys_getpid());
     gt_tid_set(m->listed_tp, sys_getpid());
     g->tid = sys_getpid();
+    gt_tcb_register_robust(g->tp);
     gt_sched.solo = g;
     store_rlx(&g->in_rt, 0);
     store_rlx(&g->attention, 0);

@@ -705,14 +705,25 @@ static void leave_p(struct gt_g *g)
         ;
 }
 
-void gt_entersyscall(struct gt_g *g)
+/* Notes the caller's caller, for a traceback while it is in the kernel. */
+#define NOTE_CALL(g)                                                                               \
+    do {                                                                                           \
+        uintptr_t *frame_ = __builtin_frame_address(0);                                            \
+        (g)->call_pc = frame_[1];                                                                  \
+        (g)->call_sp = (uintptr_t)(frame_ + 2);                                                    \
+        (g)->call_bp = frame_[0];                                                                  \
+    } while (0)
+
+GT_NOINLINE void gt_entersyscall(struct gt_g *g)
 {
+    NOTE_CALL(g);
     gt_stat_add(announced_syscalls, 1);
     leave_p(g);
 }
 
-void gt_entersyscallblock(struct gt_g *g)
+GT_NOINLINE void gt_entersyscallblock(struct gt_g *g)
 {
+    NOTE_CALL(g);
     struct gt_m *m = g->m;
     struct gt_p *p = m->p;
     gt_stat_add(announced_syscalls, 1);

@@ -22,6 +22,7 @@
 #define TICK_MIN   (20 * GT_US)
 #define TICK_MAX   (10 * GT_MS)
 #define SLICE      (10 * GT_MS)
+#define SLICE_SHARED (2 * GT_MS)
 #define IDLE_SLEEP (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
 static struct {
@@ -135,6 +136,13 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
+/* How long a goroutine may run unseen.  With others queued behind it as long as the kernel would give it: a thread
+ * that spins for one of them must not cost 10 ms each time.  The first look comes early: it may be blocked. */
+static int64_t slice(struct gt_p *p)
+{
+    return gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) ? SLICE : SLICE_SHARED;
+}
+
 static int retake(int64_t now)
 {
     int n = 0;
@@ -149,7 +157,7 @@ static int retake(int64_t now)
                 p->seen_tick = tick;
                 p->seen_seq = GT_PW_SEQ(w);
                 p->seen_when = now;
-            } else if (now - p->seen_when >= SLICE) {
+            } else if (now - p->seen_when >= slice(p)) {
                 p->seen_when = now;
                 n += look_at_running(p, w, now);
             }
@@ -189,6 +197,12 @@ static bool all_idle(void)
     return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs;
 }
 
+/* Is a goroutine ready while no P is idle? */
+static bool somebody_waits(void)
+{
+    return load_rlx(&gt_sched.npidle) == 0 && !gt_sched_idle();
+}
+
 /* Sleeps while every P is idle; pidleget and signals wake it. */
 static void deep_sleep(void)
 {
@@ -213,6 +227,8 @@ void *gt_sysmon(void *arg)
         sys_nanosleep(50 * GT_US);
     for (;;) {
         delay = quiet == 0 ? TICK_MIN : quiet > 50 ? GT_MIN(delay * 2, TICK_MAX) : delay;
+        if (delay > SLICE_SHARED && somebody_waits())
+            delay = SLICE_SHARED;
         uint32_t note = load_acq(&gt_sched.sysmon_note);
         gt_signal_sysmon();
         gt_sig_route();

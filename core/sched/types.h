@@ -109,6 +109,7 @@ struct gt_g {
     void *(*fn)(void *);
     void *arg;
     void *result;
+    uintptr_t call_pc, call_sp, call_bp; /* where it entered its system call: for tracebacks */
     uint64_t parent;                /* goid of the creator */
     uintptr_t created_pc;           /* return address of pthread_create */
     _Atomic uint64_t intr_ticket;   /* the ticket that signals may win now, 0: none; or'ed with
