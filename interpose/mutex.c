@@ -89,7 +89,8 @@ static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
     if (g)
         gt_wire(g, "process-shared mutex");
     gt_shared_begin(g);
-    int e = REAL(pthread_mutex_trylock)(m);
+    /* libc's trylock of a robust mutex that cannot be recovered keeps it locked: not as a first attempt */
+    int e = how == LOCK && (kind & KIND_ROBUST) ? EBUSY : REAL(pthread_mutex_trylock)(m);
     if (e == EBUSY && how == LOCK)
         e = real_lock(m, clock, abs);
     bool held = e == 0 || e == EOWNERDEAD;
