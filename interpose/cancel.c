@@ -2,16 +2,17 @@
  *
  * The end of a thread: pthread_exit, cancellation, cleanup handlers, destructors.
  *
- * Both pthread_exit and cancellation unwind the stack with _Unwind_ForcedUnwind of libgcc_s (loaded at first need, as
- * glibc does), so that C++ destructors and -fexceptions cleanups run.  The two older C forms are chains of buffers on
- * the stack, and run when the unwinding passes the frame that holds them:
- *     __pthread_unwind_buf_t (pthread_cleanup_push in C): longjmp into it; its code calls __pthread_unwind_next
- *     struct _pthread_cleanup_buffer (old binaries): routine(arg)
- * At the stack's end: C++ thread_local destructors, keys' destructors, then the goroutine is gone.
+ * Both pthread_exit and cancellation unwind the stack with _Unwind_ForcedUnwind of libgcc_s (loaded
+ * at first need, as glibc does), so that C++ destructors and -fexceptions cleanups run.  The two
+ * older C forms are chains of buffers on the stack, and run when the unwinding passes the frame
+ * that holds them:
+ *     __pthread_unwind_buf_t (pthread_cleanup_push in C): longjmp into it; its code calls
+ * __pthread_unwind_next struct _pthread_cleanup_buffer (old binaries): routine(arg) At the stack's
+ * end: C++ thread_local destructors, keys' destructors, then the goroutine is gone.
  *
- * Cancel word: DISABLED and ASYNC are written by the thread itself, PENDING by anybody, EXITING once by the thread.
- * GT_ATT_CANCEL in g->attention is kept equal to "PENDING and not DISABLED and not EXITING", so that sleeps and
- * system calls need to look at one word only.
+ * Cancel word: DISABLED and ASYNC are written by the thread itself, PENDING by anybody, EXITING
+ * once by the thread. GT_ATT_CANCEL in g->attention is kept equal to "PENDING and not DISABLED and
+ * not EXITING", so that sleeps and system calls need to look at one word only.
  */
 #include <unwind.h>
 
@@ -174,7 +175,8 @@ static void run_old(struct gt_g *g, uintptr_t below)
 }
 
 static _Unwind_Reason_Code stop(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
-                                struct _Unwind_Exception *exc, struct _Unwind_Context *ctx, void *arg)
+                                struct _Unwind_Exception *exc, struct _Unwind_Context *ctx,
+                                void *arg)
 {
     struct gt_g *g = arg;
     bool end = actions & _UA_END_OF_STACK;
@@ -244,7 +246,8 @@ GT_EXPORT void pthread_exit(void *result)
 
 /* ---- cancellation ---- */
 
-#define ACTS(word) (((word) & (GT_CANCEL_PENDING | GT_CANCEL_DISABLED | GT_CANCEL_EXITING)) == GT_CANCEL_PENDING)
+#define ACTS(word)                                                                                 \
+    (((word) & (GT_CANCEL_PENDING | GT_CANCEL_DISABLED | GT_CANCEL_EXITING)) == GT_CANCEL_PENDING)
 
 bool gt_cancel_wanted(const struct gt_g *g)
 {
@@ -443,7 +446,8 @@ GT_EXPORT void _pthread_cleanup_pop(struct old_cleanup *o, int execute)
         o->routine(o->arg);
 }
 
-GT_EXPORT void _pthread_cleanup_push_defer(struct old_cleanup *o, void (*routine)(void *), void *arg)
+GT_EXPORT void _pthread_cleanup_push_defer(struct old_cleanup *o, void (*routine)(void *),
+                                           void *arg)
 {
     struct gt_g *g = gt_thread_self();
     if (!g) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dlopen and dlclose beside goroutines: a library with static TLS that is loaded late must be imaged in every
- * goroutine's block, which the dynamic linker does not know; text ranges change too.   Source: PRIOR-ART.md, 2.4.
+ * dlopen and dlclose beside goroutines: a library with static TLS that is loaded late must be
+ * imaged in every goroutine's block, which the dynamic linker does not know; text ranges change
+ * too.   Source: PRIOR-ART.md, 2.4.
  *
- * The calls themselves are dl_stub.S; what they loaded is taken in by gt_dl_sync, at the next dlopen and before a block
- * is used again (pthread_create).
+ * The calls themselves are dl_stub.S; what they loaded is taken in by gt_dl_sync, at the next
+ * dlopen and before a block is used again (pthread_create).
  */
 #include "interpose/interpose.h"
 

@@ -321,7 +321,7 @@ static int fcntl_any(int fd, int cmd, void *arg)
     {                                                                                              \
         va_list ap;                                                                                \
         va_start(ap, cmd);                                                                         \
-        void *arg = va_arg(ap, void *); /* an int, a pointer or nothing: one register */          \
+        void *arg = va_arg(ap, void *); /* an int, a pointer or nothing: one register */           \
         va_end(ap);                                                                                \
         return fcntl_any(fd, cmd, arg);                                                            \
     }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Processes: fork, vfork, spawn, exec, exit, credentials.   Sources: POSIX fork(3p), pthread_atfork(3p); PITFALLS 1, 2, 11, 23.
+ * Processes: fork, vfork, spawn, exec, exit, credentials.   Sources: POSIX fork(3p),
+ * pthread_atfork(3p); PITFALLS 1, 2, 11, 23.
  *
- * fork: the program's atfork handlers run on the goroutine's block, libc's fork on the block that libc's list has for
- * this kernel thread: else the child's list of stacks would give the running stack away.  In the child one goroutine
- * is left and the scheduler stands still until it makes a thread again.
+ * fork: the program's atfork handlers run on the goroutine's block, libc's fork on the block that
+ * libc's list has for this kernel thread: else the child's list of stacks would give the running
+ * stack away.  In the child one goroutine is left and the scheduler stands still until it makes a
+ * thread again.
  *
- * setuid and its family signal every listed thread and wait for it: they, too, run on the listed block.
+ * setuid and its family signal every listed thread and wait for it: they, too, run on the listed
+ * block.
  */
 #include "interpose/interpose.h"
 
@@ -176,7 +179,8 @@ bool gt_in_vfork(void)
 struct gt_g *gt_vfork_enter(void);
 void gt_vfork_exit(struct gt_g *g);
 
-/* Before: from here to exit this thread looks foreign to every interposed call: that is the child. */
+/* Before: from here to exit this thread looks foreign to every interposed call: that is the child.
+ */
 struct gt_g *gt_vfork_enter(void)
 {
     struct gt_g *g = gt_self();
@@ -372,7 +376,8 @@ static long call_ids(void *arg)
 
 static int set_ids(void *fn, unsigned long a, unsigned long b, unsigned long c)
 {
-    struct ids i = {.fn = (int (*)(unsigned long, unsigned long, unsigned long))fn, .a = a, .b = b, .c = c};
+    struct ids i = {
+        .fn = (int (*)(unsigned long, unsigned long, unsigned long))fn, .a = a, .b = b, .c = c};
     struct gt_g *g = gt_self();
     if (!g)
         return (int)gt_ret(call_ids(&i));

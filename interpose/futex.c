@@ -17,7 +17,7 @@
 #define RECHECK_MAX_GAP 8 /* ticks of sysmon between two looks at one waiter, at most */
 
 struct fwait {
-    struct gt_waiter w;        /* bits: the bitset; data: the expected value */
+    struct gt_waiter w; /* bits: the bitset; data: the expected value */
     const uint32_t *uaddr;
     struct fwait *next, *prev; /* waits.lock */
     uint32_t due, seen, gap;   /* waits.lock: ticks of gt_futex_recheck */
@@ -284,8 +284,7 @@ static int wake_op(_Atomic uint32_t *word, uint32_t code)
         new = result[op];
     } while (!cas_seq(word, &old, new));
     int v = (int)old;
-    const bool holds[] = {v == cmparg, v != cmparg, v < cmparg,
-                          v <= cmparg, v > cmparg,  v >= cmparg};
+    const bool holds[] = {v == cmparg, v != cmparg, v<cmparg, v <= cmparg, v> cmparg, v >= cmparg};
     return holds[cmp];
 }
 

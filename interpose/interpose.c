@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The table of real functions, the errno boundary, time conversion: what all interposed functions use.
+ * The table of real functions, the errno boundary, time conversion: what all interposed functions
+ * use.
  *
- * Each pointer comes from dlvsym with the version that symbols.def names, else dlsym, both after us in search order;
- * it is then checked: found, and not ourselves.  A function that this libc does not have stays NULL: nobody can have
- * called it through us either.
+ * Each pointer comes from dlvsym with the version that symbols.def names, else dlsym, both after us
+ * in search order; it is then checked: found, and not ourselves.  A function that this libc does
+ * not have stays NULL: nobody can have called it through us either.
  */
 #include "interpose/interpose.h"
 
@@ -60,20 +61,22 @@ static void resolve_os(void)
     r->resp_here = resp_here;
 }
 
-/* A look-up may allocate, and the program's own allocator may call us while it initialises itself (jemalloc
- * makes a key): what allocators need comes first, and a call from within finds it there. */
+/* A look-up may allocate, and the program's own allocator may call us while it initialises itself
+ * (jemalloc makes a key): what allocators need comes first, and a call from within finds it there.
+ */
 void gt_real_resolve(void)
 {
     static bool busy;
     if (gt_real_ready || busy)
         return;
     busy = true;
-    gt_real.pthread_key_create = (__typeof__(gt_real.pthread_key_create))find("pthread_key_create", NULL);
+    gt_real.pthread_key_create =
+        (__typeof__(gt_real.pthread_key_create))find("pthread_key_create", NULL);
     gt_real.sigaction = (__typeof__(gt_real.sigaction))find("sigaction", NULL);
-    gt_real.__register_atfork = (__typeof__(gt_real.__register_atfork))find("__register_atfork", NULL);
+    gt_real.__register_atfork =
+        (__typeof__(gt_real.__register_atfork))find("__register_atfork", NULL);
     resolve_os();
-#define X(ret, name, params, version)                                                              \
-    gt_real.name = (__typeof__(gt_real.name))find(#name, version);
+#define X(ret, name, params, version) gt_real.name = (__typeof__(gt_real.name))find(#name, version);
 #include "interpose/symbols.def"
 #undef X
     gt_real_ready = true;
@@ -99,8 +102,8 @@ bool gt_deadline(int clock, const struct timespec *abs, int64_t *when)
         *when = 0;
         return true;
     }
-    int64_t ns = abs->tv_sec >= INT64_MAX / GT_SEC / 2 ? INT64_MAX / 2
-                                                       : abs->tv_sec * GT_SEC + abs->tv_nsec;
+    int64_t ns =
+        abs->tv_sec >= INT64_MAX / GT_SEC / 2 ? INT64_MAX / 2 : abs->tv_sec * GT_SEC + abs->tv_nsec;
     if (clock == CLOCK_REALTIME)
         ns -= gt_realtime_offset();
     *when = ns < 0 ? 0 : ns;

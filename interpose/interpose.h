@@ -32,7 +32,8 @@ void gt_real_resolve(void);
  * goroutine's block. */
 GT_NOINLINE long gt_ret(long r);
 
-/* A blocked call on a goroutine is a cancellation point: acts on a pending cancel before blocking. */
+/* A blocked call on a goroutine is a cancellation point: acts on a pending cancel before blocking.
+ */
 void gt_testcancel(struct gt_g *g);
 
 /* Absolute or relative POSIX time -> monotonic deadline.  Returns false when tv_nsec is out of

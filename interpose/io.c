@@ -23,8 +23,7 @@ static uint32_t kind_of_socket(int fd, unsigned *flags)
 {
     int type = 0, proto = 0;
     socklen_t len = sizeof(type);
-    if (GT_SYS6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len, 0) < 0 ||
-        type != SOCK_STREAM)
+    if (GT_SYS6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len, 0) < 0 || type != SOCK_STREAM)
         return GT_FD_SOCKET;
     len = sizeof(proto);
     if (GT_SYS6(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len, 0) == 0 &&

@@ -49,11 +49,11 @@ struct gt_io {
     int asked;            /* the number that the program gave */
     int fd;               /* the number to use: pd->fd once held */
     enum gt_polldir dir;
-    uint32_t seq;         /* of dir, before the attempt under way */
-    bool held;            /* a reference to pd is ours */
-    bool looked;          /* O_NONBLOCK and time-outs have been looked at */
-    bool announce;        /* can't be polled: attempts make the announced, blocking call */
-    int64_t when;         /* SO_RCVTIMEO or SO_SNDTIMEO; GT_NEVER */
+    uint32_t seq;  /* of dir, before the attempt under way */
+    bool held;     /* a reference to pd is ours */
+    bool looked;   /* O_NONBLOCK and time-outs have been looked at */
+    bool announce; /* can't be polled: attempts make the announced, blocking call */
+    int64_t when;  /* SO_RCVTIMEO or SO_SNDTIMEO; GT_NEVER */
 };
 
 /* An attempt on io->fd: -EAGAIN when it would have to wait; when io->announce is set it blocks. */

@@ -12,15 +12,15 @@
 #include <limits.h>
 #include "interpose/pobj.h"
 
-#define KIND_TYPE     3
+#define KIND_TYPE    3
 #define KIND_ROBUST  16
 #define KIND_PI      32
 #define KIND_PP      64
-#define KIND_SHARED 128
+#define KIND_SHARED  128
 #define KIND_ELISION (256 | 512) /* ignored: no transactional memory */
 #define KIND_ALL     (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED | KIND_ELISION)
 
-#define CEILING_SHIFT 19
+#define CEILING_SHIFT      19
 #define OWNER_INCONSISTENT INT_MAX
 
 _Static_assert(offsetof(pthread_mutex_t, __data.__kind) == 16, "kind is at its place");
@@ -89,7 +89,8 @@ static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
     if (g)
         gt_wire(g, "process-shared mutex");
     gt_shared_begin(g);
-    /* libc's trylock of a robust mutex that cannot be recovered keeps it locked: not as a first attempt */
+    /* libc's trylock of a robust mutex that cannot be recovered keeps it locked: not as a first
+     * attempt */
     int e = how == LOCK && (kind & KIND_ROBUST) ? EBUSY : REAL(pthread_mutex_trylock)(m);
     if (e == EBUSY && how == LOCK)
         e = real_lock(m, clock, abs);

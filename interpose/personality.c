@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The personality routine of our own frames with __attribute__((cleanup)): what gcc calls __gcc_personality_v0.  Ours, so
- * that the object needs no libgcc_s at load time; its helpers are taken from libgcc_s when somebody unwinds, and
- * then it is loaded.   Source: the Itanium C++ ABI, exception handling tables; LSB, .gcc_except_table.
+ * The personality routine of our own frames with __attribute__((cleanup)): what gcc calls
+ * __gcc_personality_v0.  Ours, so that the object needs no libgcc_s at load time; its helpers are
+ * taken from libgcc_s when somebody unwinds, and then it is loaded.   Source: the Itanium C++ ABI,
+ * exception handling tables; LSB, .gcc_except_table.
  */
 #include <unwind.h>
 
@@ -42,7 +43,8 @@ _Unwind_Reason_Code __gcc_personality_v0(int version, _Unwind_Action actions,
                                          _Unwind_Exception_Class cls, struct _Unwind_Exception *exc,
                                          struct _Unwind_Context *ctx)
 {
-    __typeof__(_Unwind_GetLanguageSpecificData) *lsda = gt_libgcc("_Unwind_GetLanguageSpecificData");
+    __typeof__(_Unwind_GetLanguageSpecificData) *lsda =
+        gt_libgcc("_Unwind_GetLanguageSpecificData");
     __typeof__(_Unwind_GetRegionStart) *start = gt_libgcc("_Unwind_GetRegionStart");
     __typeof__(_Unwind_GetIP) *get_ip = gt_libgcc("_Unwind_GetIP");
     __typeof__(_Unwind_SetIP) *set_ip = gt_libgcc("_Unwind_SetIP");

@@ -19,8 +19,7 @@ extern void gt_unwire(struct gt_g *g);
 
 /* A second exported name. */
 #define GT_ALIAS(name, of)                                                                         \
-    extern __typeof__(of) name                                                                     \
-        __attribute__((alias(#of), copy(of), visibility("default")))
+    extern __typeof__(of) name __attribute__((alias(#of), copy(of), visibility("default")))
 
 /* Who owns a lock: never changes in the life of a goroutine. */
 static inline int gt_owner_self(void)

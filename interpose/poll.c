@@ -136,9 +136,8 @@ static bool poll_fill(struct poll_set *s, const struct poll_args *a)
     for (nfds_t i = 0; i < a->n; i++) {
         if (a->fds[i].fd < 0)
             continue;
-        unsigned dirs = a->fds[i].events & (POLLOUT | POLLWRNORM | POLLWRBAND)
-                            ? 1u << GT_POLL_WRITE
-                            : 0;
+        unsigned dirs =
+            a->fds[i].events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? 1u << GT_POLL_WRITE : 0;
         if (!dirs || a->fds[i].events & ~(POLLOUT | POLLWRNORM | POLLWRBAND))
             dirs |= 1u << GT_POLL_READ; /* also those that wait for a hang-up only */
         if (!set_add(s, a->fds[i].fd, dirs))
@@ -147,8 +146,9 @@ static bool poll_fill(struct poll_set *s, const struct poll_args *a)
     return true;
 }
 
-/* The calls with a signal mask: the goroutine's mask is the given one while it waits, so what that unblocks interrupts
- * the wait, also when it came before.  A handler that ran at once makes this a question only. */
+/* The calls with a signal mask: the goroutine's mask is the given one while it waits, so what that
+ * unblocks interrupts the wait, also when it came before.  A handler that ran at once makes this a
+ * question only. */
 struct masked {
     gt_sigset old;
     bool on, ran;
@@ -257,8 +257,8 @@ GT_EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *t
 
 struct select_args {
     int n;
-    uint64_t *set[3];                /* read, write, except: the program's, in and out */
-    uint64_t want[3][SELECT_WORDS];  /* as they came */
+    uint64_t *set[3];               /* read, write, except: the program's, in and out */
+    uint64_t want[3][SELECT_WORDS]; /* as they came */
 };
 
 static size_t select_bytes(const struct select_args *a)
@@ -402,8 +402,8 @@ struct epoll_args {
 static long epoll_kernel(struct gt_g *g, const struct epoll_args *a)
 {
     if (!a->fine)
-        return gt_syscall_blocking(g, SYS_epoll_pwait, a->ep, (long)a->ev, a->max,
-                                   ms_left(a->when), 0, 0);
+        return gt_syscall_blocking(g, SYS_epoll_pwait, a->ep, (long)a->ev, a->max, ms_left(a->when),
+                                   0, 0);
     struct timespec ts = gt_io_left(a->when);
     return gt_syscall_blocking(g, SYS_epoll_pwait2, a->ep, (long)a->ev, a->max,
                                a->when < 0 ? 0 : (long)&ts, 0, 0);
@@ -423,7 +423,8 @@ static long epoll_sit(struct gt_g *g, const struct epoll_args *a)
 {
     long r = epoll_kernel(g, a);
     add_rlx(&epoll_in_kernel, -1);
-    /* what it left in the set is news to those who park on it: the kernel tells only its own sleepers */
+    /* what it left in the set is news to those who park on it: the kernel tells only its own
+     * sleepers */
     struct gt_pollfd *pd = r > 0 ? gt_netpoll_peek(a->ep) : NULL;
     if (pd)
         gt_netpoll_pass(pd, GT_POLL_READ);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Signal calls: POSIX types to core/sched/signal.c.   Sources: POSIX sigaction(3p), pthread_sigmask(3p), sigwait(3p), and
- * signal(7) for what is interrupted.
+ * Signal calls: POSIX types to core/sched/signal.c.   Sources: POSIX sigaction(3p),
+ * pthread_sigmask(3p), sigwait(3p), and signal(7) for what is interrupted.
  *
- * Before the scheduler starts these are libc's own; at the start core takes the actions over from the kernel.  After
- * that actions are virtual on every thread; masks, pending sets and alternate stacks are virtual on goroutines.
+ * Before the scheduler starts these are libc's own; at the start core takes the actions over from
+ * the kernel.  After that actions are virtual on every thread; masks, pending sets and alternate
+ * stacks are virtual on goroutines.
  */
 #include "interpose/interpose.h"
 
@@ -38,7 +39,8 @@ GT_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
         return REAL(sigaction)(sig, act, old);
     struct gt_sigact a, o;
     if (act) {
-        a.handler = act->sa_flags & SA_SIGINFO ? (void *)act->sa_sigaction : (void *)act->sa_handler;
+        a.handler =
+            act->sa_flags & SA_SIGINFO ? (void *)act->sa_sigaction : (void *)act->sa_handler;
         a.flags = act->sa_flags;
         a.mask = to_set(&act->sa_mask);
     }
@@ -74,7 +76,8 @@ GT_EXPORT sighandler_t signal(int sig, sighandler_t h)
     return ours() ? set_simple(sig, h, 0) : REAL(signal)(sig, h);
 }
 
-extern __typeof__(signal) bsd_signal __attribute__((alias("signal"), copy(signal), visibility("default")));
+extern __typeof__(signal) bsd_signal
+    __attribute__((alias("signal"), copy(signal), visibility("default")));
 
 sighandler_t sysv_signal(int sig, sighandler_t h);
 
@@ -190,7 +193,8 @@ GT_EXPORT void _longjmp(jmp_buf env, int v)
 
 void __longjmp_chk(jmp_buf env, int v);
 
-/* libc's check compares stack addresses with the kernel's alternate stack, which is virtual here. */
+/* libc's check compares stack addresses with the kernel's alternate stack, which is virtual here.
+ */
 GT_EXPORT void __longjmp_chk(jmp_buf env, int v)
 {
     note_jump(env);
@@ -339,7 +343,8 @@ GT_EXPORT int pause(void)
     return g ? suspend(g, NULL) : REAL(pause)();
 }
 
-/* The signal number, or -errno.  Process-directed ones come from the kernel, others from our queue. */
+/* The signal number, or -errno.  Process-directed ones come from the kernel, others from our queue.
+ */
 static int wait_set(struct gt_g *g, gt_sigset set, siginfo_t *info, int64_t when)
 {
     siginfo_t si;

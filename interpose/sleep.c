@@ -119,8 +119,8 @@ GT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec 
     default: { /* a clock that we can't translate: the kernel waits */
         GT_CANCEL_POINT(g);
         gt_rt_enter(g);
-        long r = gt_syscall_blocking(g, SYS_clock_nanosleep, clock, flags, (long)req, (long)rem, 0,
-                                     0);
+        long r =
+            gt_syscall_blocking(g, SYS_clock_nanosleep, clock, flags, (long)req, (long)rem, 0, 0);
         gt_rt_leave(g);
         return (int)-r;
     }

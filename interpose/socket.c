@@ -20,8 +20,7 @@ static void note_socket(int fd, int domain, int type, int proto)
 {
     bool stream = (type & TYPE_MASK) == SOCK_STREAM;
     unsigned flags = GT_FDF_OWNED | GT_FDF_TIMEO | (type & SOCK_NONBLOCK ? GT_FDF_NONBLOCK : 0);
-    if (stream && (domain == AF_INET || domain == AF_INET6) &&
-        (proto == 0 || proto == IPPROTO_TCP))
+    if (stream && (domain == AF_INET || domain == AF_INET6) && (proto == 0 || proto == IPPROTO_TCP))
         flags |= GT_FDF_TCP;
     gt_netpoll_opened(fd, stream ? GT_FD_STREAM : GT_FD_SOCKET, flags);
 }
@@ -313,8 +312,8 @@ GT_EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags
     return n > room ? REAL(__recv_chk)(fd, buf, n, room, flags) : recv(fd, buf, n, flags);
 }
 
-ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
-                       struct sockaddr *addr, socklen_t *len);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *addr,
+                       socklen_t *len);
 GT_EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
                                  struct sockaddr *addr, socklen_t *len)
 {

@@ -144,7 +144,7 @@ GT_EXPORT int gt_old_vscanf(const char *fmt, va_list ap)
         va_end(ap);                                                                                \
         return r;                                                                                  \
     }
-SCANS(gt_old_fscanf, (FILE *fp, const char *fmt, ...), gt_old_vfscanf, fp, fmt)
+SCANS(gt_old_fscanf, (FILE * fp, const char *fmt, ...), gt_old_vfscanf, fp, fmt)
 SCANS(gt_old_scanf, (const char *fmt, ...), gt_old_vfscanf, stdin, fmt)
-SCANS(__isoc99_fscanf, (FILE *fp, const char *fmt, ...), __isoc99_vfscanf, fp, fmt)
+SCANS(__isoc99_fscanf, (FILE * fp, const char *fmt, ...), __isoc99_vfscanf, fp, fmt)
 SCANS(__isoc99_scanf, (const char *fmt, ...), __isoc99_vfscanf, stdin, fmt)

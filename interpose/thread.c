@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Threads: create, join, detach, exit, attributes and identity of a pthread_t, for POSIX and C11.   Sources: POSIX
- * pthread_create(3p) and its neighbours; glibc's manual for the _np functions.
+ * Threads: create, join, detach, exit, attributes and identity of a pthread_t, for POSIX and C11.
+ * Sources: POSIX pthread_create(3p) and its neighbours; glibc's manual for the _np functions.
  *
- * A pthread_t that is not a goroutine's (a library that got glibc's own pthread_create) goes to the real function.
- * Joining waits on g->life:  ALIVE -> DEAD by the goroutine, ALIVE -> DETACHED by detach; who finds the other
- * there frees the goroutine.
+ * A pthread_t that is not a goroutine's (a library that got glibc's own pthread_create) goes to the
+ * real function. Joining waits on g->life:  ALIVE -> DEAD by the goroutine, ALIVE -> DETACHED by
+ * detach; who finds the other there frees the goroutine.
  */
 #include "interpose/interpose.h"
 
@@ -92,7 +92,10 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
     struct gt_g *self = gt_self();
     if (!load_rlx(&default_stack))
         load_defaults();
-    struct gt_newproc np = {.fn = fn, .arg = arg, .pc = pc, .stack = load_rlx(&default_stack),
+    struct gt_newproc np = {.fn = fn,
+                            .arg = arg,
+                            .pc = pc,
+                            .stack = load_rlx(&default_stack),
                             .guard = load_rlx(&default_guard)};
     if (self) {
         np.sigmask = self->sigmask;
@@ -125,7 +128,8 @@ GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(
 
 /* ---- join ---- */
 
-/* Waits until g is dead.  0, ETIMEDOUT; may be cancelled: then the claim to join is given up first. */
+/* Waits until g is dead.  0, ETIMEDOUT; may be cancelled: then the claim to join is given up first.
+ */
 static int await_death(struct gt_g *self, struct gt_g *g, int64_t when)
 {
     while (load_acq(&g->life) != GT_LIFE_DEAD) {
@@ -190,9 +194,9 @@ GT_EXPORT int pthread_tryjoin_np(pthread_t t, void **res)
     struct gt_g *g = gt_g_of((void *)t);
     if (!g)
         return REAL(pthread_tryjoin_np)(t, res);
-    return load_acq(&g->life) == GT_LIFE_DEAD ? join(t, res, GT_NEVER)
+    return load_acq(&g->life) == GT_LIFE_DEAD       ? join(t, res, GT_NEVER)
            : load_acq(&g->life) == GT_LIFE_DETACHED ? EINVAL
-                                                     : EBUSY;
+                                                    : EBUSY;
 }
 
 static int clockjoin(pthread_t t, void **res, clockid_t clock, const struct timespec *abs)

@@ -7,7 +7,8 @@
 
 #include "interpose/interpose.h"
 
-/* Threads of the program that have not ended, the first included.  The last one to end calls exit(0). */
+/* Threads of the program that have not ended, the first included.  The last one to end calls
+ * exit(0). */
 void gt_thread_born(void);
 void gt_thread_unborn(void);
 void gt_thread_fork_child(void);

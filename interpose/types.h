@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The POSIX headers that symbols.def needs for its types.  _GNU_SOURCE and _LARGEFILE64_SOURCE come from the
- * command line; fortified inline variants are off, so that names mean themselves.
+ * The POSIX headers that symbols.def needs for its types.  _GNU_SOURCE and _LARGEFILE64_SOURCE come
+ * from the command line; fortified inline variants are off, so that names mean themselves.
  */
 #ifndef GT_INTERPOSE_TYPES_H
 #define GT_INTERPOSE_TYPES_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The constructor: configuration, real functions, exit hook.  No thread and no descriptor is made here: that happens
- * at the first pthread_create, so a program without threads, and every child that inherits the preload, pays for
- * this function only.
+ * The constructor: configuration, real functions, exit hook.  No thread and no descriptor is made
+ * here: that happens at the first pthread_create, so a program without threads, and every child
+ * that inherits the preload, pays for this function only.
  */
 #include "core/kit/cfg.h"
 #include "core/os/os.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The statistics that --stats prints.  Runs at the end of the process, on any thread; counters may still move.
+ * The statistics that --stats prints.  Runs at the end of the process, on any thread; counters may
+ * still move.
  */
 #include "preload/stats.h"
 
@@ -43,7 +44,8 @@ static void line(struct sink *s, const char *a, const char *b, uint64_t v)
         sys_write(s->fd, s->buf, s->n);
         s->n = 0;
     }
-    s->n += gt_snprintf(s->buf + s->n, sizeof(s->buf) - s->n, "%s%s: %lu\n", a, b, (unsigned long)v);
+    s->n +=
+        gt_snprintf(s->buf + s->n, sizeof(s->buf) - s->n, "%s%s: %lu\n", a, b, (unsigned long)v);
 }
 
 static void reasons(struct sink *s, const char *what, _Atomic uint64_t *counts)

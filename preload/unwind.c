@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tracebacks: the compiler's own unwinder walks the stack inside the process; `gothread symbolize`, started at the first
- * dump, names the PCs: it gets this process's maps and then one PC a line through a pipe (PITFALLS 19: libdw in a
- * crashing process would allocate and lock).  Without the helper bare PCs are printed.
+ * Tracebacks: the compiler's own unwinder walks the stack inside the process; `gothread symbolize`,
+ * started at the first dump, names the PCs: it gets this process's maps and then one PC a line
+ * through a pipe (PITFALLS 19: libdw in a crashing process would allocate and lock).  Without the
+ * helper bare PCs are printed.
  *
- * The unwinder is libgcc_eh.a, linked in under other names (unwind.syms), its few libc references bound to the stubs
- * below: it finds its tables by _dl_find_object, which takes no lock.  Not libunwind: Debian's archive of it is not
- * position-independent and cannot be linked into a shared object.
+ * The unwinder is libgcc_eh.a, linked in under other names (unwind.syms), its few libc references
+ * bound to the stubs below: it finds its tables by _dl_find_object, which takes no lock.  Not
+ * libunwind: Debian's archive of it is not position-independent and cannot be linked into a shared
+ * object.
  *
- * Walking from a saved context: gt_arch_unwind_from() calls us with a return address whose CFI says "all registers are
- * in this ucontext", so that the unwinder steps from our frame into the interrupted one.
+ * Walking from a saved context: gt_arch_unwind_from() calls us with a return address whose CFI says
+ * "all registers are in this ucontext", so that the unwinder steps from our frame into the
+ * interrupted one.
  *
  * Runs in a signal frame, on 64 KiB of stack; one dump at a time (gt_dump_crash holds the turn).
  */

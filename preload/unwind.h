@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tracebacks for core/sched/dump.c: stacks walked by libunwind, names by the symbolizer, a helper process.
+ * Tracebacks for core/sched/dump.c: stacks walked by libunwind, names by the symbolizer, a helper
+ * process.
  */
 #ifndef GT_UNWIND_H
 #define GT_UNWIND_H

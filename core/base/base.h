@@ -25,9 +25,9 @@
 #define GT_MIN(a, b)                    ((a) < (b) ? (a) : (b))
 #define GT_MAX(a, b)                    ((a) > (b) ? (a) : (b))
 
-#define GT_CACHE_LINE   64
-#define GT_CACHE_ALIGN  __attribute__((aligned(GT_CACHE_LINE)))
-#define GT_PAGE         4096ul
+#define GT_CACHE_LINE     64
+#define GT_CACHE_ALIGN    __attribute__((aligned(GT_CACHE_LINE)))
+#define GT_PAGE           4096ul
 #define GT_COMPILER_BAR() __asm__ volatile("" ::: "memory")
 
 /* Nanoseconds on the monotonic clock.  A deadline is absolute; negative = never. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Locks, messages, fatal errors.  Nothing here allocates or touches errno; all may run on any stack and
- * in a signal handler, but a lock must not be taken there.
+ * Locks, messages, fatal errors.  Nothing here allocates or touches errno; all may run on any stack
+ * and in a signal handler, but a lock must not be taken there.
  */
 #include "core/kit/kit.h"
 #include "core/os/os.h"
@@ -12,7 +12,8 @@ void (*gt_fatal_dump)(void);
 
 #define LOCK_SPINS 60
 
-/* word: 0 free, 1 held, 2 held and somebody may sleep.  Source: futexes are tricky (Drepper), mutex 2. */
+/* word: 0 free, 1 held, 2 held and somebody may sleep.  Source: futexes are tricky (Drepper),
+ * mutex 2. */
 void gt_lock(struct gt_lock *l, enum gt_rank rank)
 {
     (void)rank;

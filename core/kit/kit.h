@@ -68,7 +68,7 @@ extern void (*gt_fatal_dump)(void);
 #define gt_assert(c)                                                                               \
     do {                                                                                           \
         if (unlikely(!(c)))                                                                        \
-            gt_fatal("assertion failed: " #c " at line", __LINE__, 0);                            \
+            gt_fatal("assertion failed: " #c " at line", __LINE__, 0);                             \
     } while (0)
 
 /* Zeroed memory that is never given back, from mmap in chunks.  NULL when there is none. */
@@ -86,9 +86,10 @@ static inline uint64_t gt_rand(uint64_t *s)
 
 /* ---- statistics ----  one relaxed counter each; X(name in --stats) */
 #define GT_STATS(X)                                                                                \
-    X(goroutines_created) X(goroutines_live) X(goroutines_peak) X(ms_made) X(ms_running)          \
-    X(ms_peak) X(steals) X(preemptions) X(netpoll_wakes) X(announced_syscalls) X(p_retakes)       \
-    X(unannounced_blocks) X(foreign_threads) X(signals_delivered) X(timers_fired)
+    X(goroutines_created)                                                                          \
+    X(goroutines_live) X(goroutines_peak) X(ms_made) X(ms_running) X(ms_peak) X(steals)            \
+        X(preemptions) X(netpoll_wakes) X(announced_syscalls) X(p_retakes) X(unannounced_blocks)   \
+            X(foreign_threads) X(signals_delivered) X(timers_fired)
 enum gt_stat {
 #define X(n) GT_STAT_##n,
     GT_STATS(X)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Our own memcpy and friends.  The compiler emits calls to these names by itself; defined hidden here,
- * they never reach libc (PITFALLS 6: a goroutine must not be switched out in libc's text while the runtime
- * works, and core calls nothing that we interpose).  Plain loops and rep movs: none is on a hot path.
+ * Our own memcpy and friends.  The compiler emits calls to these names by itself; defined hidden
+ * here, they never reach libc (PITFALLS 6: a goroutine must not be switched out in libc's text
+ * while the runtime works, and core calls nothing that we interpose).  Plain loops and rep movs:
+ * none is on a hot path.
  */
 #include "core/kit/kit.h"
 #include "core/os/sys.h"

@@ -28,8 +28,8 @@ int gt_futex_wake(const _Atomic uint32_t *word, int n)
 
 static int (*vdso_clock_gettime)(clockid_t, struct timespec *);
 
-/* Finds a symbol of the vDSO by walking its dynamic section: libc's clock_gettime would do, but core
- * calls no libc.   Source: the kernel's Documentation/ABI/stable/vdso. */
+/* Finds a symbol of the vDSO by walking its dynamic section: libc's clock_gettime would do, but
+ * core calls no libc.   Source: the kernel's Documentation/ABI/stable/vdso. */
 void gt_clock_init(void)
 {
     uintptr_t base = gt_os_real.getauxval ? gt_os_real.getauxval(AT_SYSINFO_EHDR) : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The few functions of the C library that core itself needs, as pointers: set by the boot code, which
- * alone calls dlsym; a unit test sets its own.  All may be NULL in a unit test.
+ * The few functions of the C library that core itself needs, as pointers: set by the boot code,
+ * which alone calls dlsym; a unit test sets its own.  All may be NULL in a unit test.
  */
 #ifndef GT_OS_REAL_H
 #define GT_OS_REAL_H

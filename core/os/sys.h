@@ -104,8 +104,7 @@ static inline int sys_sigprocmask(int how, const gt_sigset *set, gt_sigset *old)
 {
     return (int)GT_SYS6(SYS_rt_sigprocmask, how, set, old, sizeof(gt_sigset), 0, 0);
 }
-static inline int sys_sigaction(int sig, const struct gt_ksigaction *act,
-                                struct gt_ksigaction *old)
+static inline int sys_sigaction(int sig, const struct gt_ksigaction *act, struct gt_ksigaction *old)
 {
     return (int)GT_SYS6(SYS_rt_sigaction, sig, act, old, sizeof(gt_sigset), 0, 0);
 }

@@ -2,20 +2,21 @@
  *
  * The only file that knows glibc's struct pthread; and it knows no layout: it learns one.
  *
- * Two real threads are made and their blocks compared word by word (the differential template, PRIOR-ART.md
- * 2.3).  A word is then one of
- *     SAME   equal in both: copied                      SELF   the block's own address + constant: moved
- *     STACK  the stack's lowest address: ours           SIZE   the stack's size: ours
- *     ZERO   start routine, argument, unwind buffer: 0  OWN    tid, list, dtv, rseq: set one by one
- * Anything else is unexplained: M:N is refused and threads stay 1:1.
+ * Two real threads are made and their blocks compared word by word (the differential template,
+ * PRIOR-ART.md 2.3).  A word is then one of SAME   equal in both: copied                      SELF
+ * the block's own address + constant: moved STACK  the stack's lowest address: ours           SIZE
+ * the stack's size: ours ZERO   start routine, argument, unwind buffer: 0  OWN    tid, list, dtv,
+ * rseq: set one by one Anything else is unexplained: M:N is refused and threads stay 1:1.
  *
  *   block, low to high:  static TLS of all modules | struct pthread <- tp
  *
- * A block is recycled with its stack.  libc's own TLS (ctype, locale, resolver pointer, malloc's cache, the
- * strerror buffers) is kept across tenancies: it is consistent by itself, and what hangs on it could not be
- * freed from outside.  Every other module's TLS is re-imaged.  gt_tcb_begin() runs at every tenancy.
+ * A block is recycled with its stack.  libc's own TLS (ctype, locale, resolver pointer, malloc's
+ * cache, the strerror buffers) is kept across tenancies: it is consistent by itself, and what hangs
+ * on it could not be freed from outside.  Every other module's TLS is re-imaged.  gt_tcb_begin()
+ * runs at every tenancy.
  *
- * Locks: DLFIX around the module table.  May call the dynamic linker (dl_allocate_tls), so not from g0.
+ * Locks: DLFIX around the module table.  May call the dynamic linker (dl_allocate_tls), so not from
+ * g0.
  */
 #include <link.h>
 
@@ -45,16 +46,16 @@ struct module {
 };
 
 static struct {
-    size_t size;         /* of struct pthread, multiple of 8 */
-    size_t static_size;  /* static TLS and struct pthread */
+    size_t size;        /* of struct pthread, multiple of 8 */
+    size_t static_size; /* static TLS and struct pthread */
     size_t align;
     uint64_t word[MAX_WORDS];
     unsigned char class[MAX_WORDS];
     size_t tid_off, list_off, specific_off;
-    ptrdiff_t res_off;   /* of the resolver state, from tp */
-    ptrdiff_t resp_off;  /* of libc's __resp variable, from tp */
-    ptrdiff_t tls_off;   /* of gt_tls, from tp */
-    ptrdiff_t rseq_off;  /* from tp; 0: none inside */
+    ptrdiff_t res_off;  /* of the resolver state, from tp */
+    ptrdiff_t resp_off; /* of libc's __resp variable, from tp */
+    ptrdiff_t tls_off;  /* of gt_tls, from tp */
+    ptrdiff_t rseq_off; /* from tp; 0: none inside */
     size_t robust_off;
     struct module mod[MAX_MODULES];
     int nmod;
@@ -97,9 +98,7 @@ static void classify(size_t i, const struct cal *a, const struct cal *b, char *c
     char *sb = sa == stk[0] ? stk[1] : stk[0];
     T.word[i] = x;
     if (x == y)
-        T.class[i] = x == CAL_STACK                   ? W_SIZE
-                     : x == (uintptr_t)cal_thread ? W_ZERO
-                                                      : W_SAME;
+        T.class[i] = x == CAL_STACK ? W_SIZE : x == (uintptr_t)cal_thread ? W_ZERO : W_SAME;
     else if (x >= (uintptr_t)a->tp && x < (uintptr_t)a->tp + T.size && y - x == d)
         T.class[i] = W_SELF, T.word[i] = x - (uintptr_t)a->tp;
     else if (x == (uintptr_t)sa && y == (uintptr_t)sb)
@@ -274,7 +273,8 @@ int gt_tcb_init(void)
     T.rseq_off = r->rseq_offset && r->rseq_size && *r->rseq_offset > 0 ? *r->rseq_offset : 0;
     T.tls_off = (char *)&gt_tls - (char *)gt_arch_get_tp();
     if (T.size / 8 > MAX_WORDS || calibrate() != 0) {
-        gt_warn("this C library's thread block is not understood: threads stay kernel threads (1:1)");
+        gt_warn(
+            "this C library's thread block is not understood: threads stay kernel threads (1:1)");
         return -ENOSYS;
     }
     int added = 0;
@@ -405,8 +405,8 @@ void gt_tcb_begin(void)
     }
 }
 
-/* What the kernel does for a thread that dies with robust mutexes: marks them, wakes one waiter each.   Source: the
- * kernel's Documentation/locking/robust-futexes.rst. */
+/* What the kernel does for a thread that dies with robust mutexes: marks them, wakes one waiter
+ * each.   Source: the kernel's Documentation/locking/robust-futexes.rst. */
 static void bury_robust(char *tp)
 {
     struct entry {
@@ -483,7 +483,8 @@ void gt_tcb_move_kernel(void *from, void *to)
     void *head = NULL;
     size_t len = 0;
     if (T.rseq_off) {
-        GT_SYS6(SYS_rseq, (char *)from + T.rseq_off, RSEQ_BYTES, 1 /* UNREGISTER */, RSEQ_SIG, 0, 0);
+        GT_SYS6(SYS_rseq, (char *)from + T.rseq_off, RSEQ_BYTES, 1 /* UNREGISTER */, RSEQ_SIG, 0,
+                0);
         *(int *)((char *)from + T.rseq_off) = 0;
         *(int *)((char *)from + T.rseq_off + 4) = -1;
         GT_SYS6(SYS_rseq, (char *)to + T.rseq_off, RSEQ_BYTES, 0, RSEQ_SIG, 0, 0);
@@ -500,7 +501,8 @@ void gt_tcb_replace(void *from, void *to)
 {
     struct node {
         struct node *next, *prev;
-    } *old = (struct node *)((char *)from + T.list_off), *new = (struct node *)((char *)to + T.list_off);
+    } *old = (struct node *)((char *)from + T.list_off),
+      *new = (struct node *)((char *)to + T.list_off);
     if (!old->next || old->next == old)
         return;
     new->next = old->next;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Thread blocks: the C library's per-thread memory (struct pthread and static TLS), one for each goroutine.
- * The only interface to what glibc keeps there; everybody else sees `void *tp`, the value of the thread
- * pointer, which is also the pthread_t.  A unit test links tcb_fake.c instead.
+ * Thread blocks: the C library's per-thread memory (struct pthread and static TLS), one for each
+ * goroutine. The only interface to what glibc keeps there; everybody else sees `void *tp`, the
+ * value of the thread pointer, which is also the pthread_t.  A unit test links tcb_fake.c instead.
  */
 #ifndef GT_TCB_H
 #define GT_TCB_H
@@ -11,15 +11,17 @@
 
 struct gt_tls;
 
-/* Learns the layout.  Creates and joins two real threads (DESIGN.md, 4).  0, or -ENOSYS after one line on
- * stderr: an unexplained difference, a missing symbol. */
+/* Learns the layout.  Creates and joins two real threads (DESIGN.md, 4).  0, or -ENOSYS after one
+ * line on stderr: an unexplained difference, a missing symbol. */
 int gt_tcb_init(void);
 /* Bytes of a block, alignment included: taken from the top of a stack. */
 size_t gt_tcb_size(void);
-/* Builds a block at the top of [lo, top); lo is the stack's lowest usable address.  The memory of the block
- * must be zero or an older block's.  Returns tp, or NULL: no memory for the DTV.  tid: its thread id. */
+/* Builds a block at the top of [lo, top); lo is the stack's lowest usable address.  The memory of
+ * the block must be zero or an older block's.  Returns tp, or NULL: no memory for the DTV.  tid:
+ * its thread id. */
 void *gt_tcb_make(char *lo, char *top, int tid);
-/* A new tenancy of a block made before: everything but libc's own caches is as new.  May be NULL as above. */
+/* A new tenancy of a block made before: everything but libc's own caches is as new.  May be NULL as
+ * above. */
 void *gt_tcb_reset(void *tp, char *lo, char *top, int tid);
 /* The block's memory is about to go: frees what hangs on it. */
 void gt_tcb_drop(void *tp);
@@ -37,15 +39,16 @@ void gt_tid_set(void *tp, int tid);
 /* Our thread-local variables in another block. */
 struct gt_tls *gt_tls_of(void *tp);
 
-/* Moves the kernel's registrations (rseq, robust list, clear-tid) of the calling thread, whose block is
- * `from`, to the block `to`. */
+/* Moves the kernel's registrations (rseq, robust list, clear-tid) of the calling thread, whose
+ * block is `from`, to the block `to`. */
 void gt_tcb_move_kernel(void *from, void *to);
 
 /* The kernel is to look at this block's robust mutexes when the calling thread dies. */
 void gt_tcb_register_robust(void *tp);
 
-/* Block `to` takes the place of `from` in libc's list of threads; `from` is linked to itself.  Only while the
- * process has one thread (PITFALLS 2: signal 33 and fork then meet a block that nobody else runs on). */
+/* Block `to` takes the place of `from` in libc's list of threads; `from` is linked to itself.  Only
+ * while the process has one thread (PITFALLS 2: signal 33 and fork then meet a block that nobody
+ * else runs on). */
 void gt_tcb_replace(void *from, void *to);
 
 /* After a dlopen: copies the images of new static-TLS modules into every block that each() names.

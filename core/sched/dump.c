@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tracebacks of all goroutines in Go's form, and schedtrace lines in Go's form.   Source: Go's traceback.go
- * (goroutineheader, printcreatedby) and proc.go (schedtrace).
+ * Tracebacks of all goroutines in Go's form, and schedtrace lines in Go's form.   Source: Go's
+ * traceback.go (goroutineheader, printcreatedby) and proc.go (schedtrace).
  *
  *   goroutine 7 [mutex wait, 3 minutes]:
  *   worker(...)
  *           /usr/bin/server+0x1234
  *   created by goroutine 1
  *
- * Runs in a signal frame or on a goroutine; neither allocates nor locks: other goroutines may run meanwhile, so what
- * they show is a moment's picture.  Names come from the helper (gothread symbolize), which gets the PCs through a
- * pipe; without it PCs are printed with module and offset.
+ * Runs in a signal frame or on a goroutine; neither allocates nor locks: other goroutines may run
+ * meanwhile, so what they show is a moment's picture.  Names come from the helper (gothread
+ * symbolize), which gets the PCs through a pipe; without it PCs are printed with module and offset.
  */
 #include "core/sched/dump.h"
 
@@ -23,7 +23,6 @@
 
 int (*gt_unwind)(const void *uc, uintptr_t *pcs, int max);
 int (*gt_symbolize)(const uintptr_t *pcs, int n, char *out, size_t size);
-
 
 static const char *const reason_text[] = {
 #define X(id, name, text) text,
@@ -231,17 +230,18 @@ void gt_schedtrace(bool detail)
     int64_t now = gt_nanotime();
     start = start ? start : now;
     char line[1024];
-    size_t n = gt_snprintf(line, sizeof(line),
-                           "SCHED %ldms: gomaxprocs=%d idleprocs=%u threads=%lu "
-                           "spinningthreads=%u idlethreads=%u runqueue=%u",
-                           (long)((now - start) / GT_MS), gt_sched.nprocs,
-                           load_rlx(&gt_sched.npidle), (unsigned long)gt_stat_get(ms_made),
-                           load_rlx(&gt_sched.nmspinning), gt_sched.nmidle,
-                           load_rlx(&gt_sched.runqsize));
+    size_t n =
+        gt_snprintf(line, sizeof(line),
+                    "SCHED %ldms: gomaxprocs=%d idleprocs=%u threads=%lu "
+                    "spinningthreads=%u idlethreads=%u runqueue=%u",
+                    (long)((now - start) / GT_MS), gt_sched.nprocs, load_rlx(&gt_sched.npidle),
+                    (unsigned long)gt_stat_get(ms_made), load_rlx(&gt_sched.nmspinning),
+                    gt_sched.nmidle, load_rlx(&gt_sched.runqsize));
     for (int i = 0; i < gt_sched.nprocs && !detail && n < sizeof(line) - 16; i++) {
         struct gt_p *p = gt_sched.allp[i];
         n += gt_snprintf(line + n, sizeof(line) - n, "%s%u%s", i ? " " : " [",
-                         load_rlx(&p->tail) - load_rlx(&p->head), i + 1 == gt_sched.nprocs ? "]" : "");
+                         load_rlx(&p->tail) - load_rlx(&p->head),
+                         i + 1 == gt_sched.nprocs ? "]" : "");
     }
     gt_printf("%s\n", line);
     for (int i = 0; i < gt_sched.nprocs && detail; i++) {

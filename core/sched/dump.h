@@ -11,11 +11,11 @@
  * the handler returns the process dies as it would have.  uc: the interrupted context. */
 void gt_dump_crash(int sig, const siginfo_t *si, void *uc);
 
-/* Walks a stack from a saved context (pc, sp, callee-saved registers): fills pcs, returns how many.  Set
- * by the boot code (libunwind); NULL: only the first pc is printed. */
+/* Walks a stack from a saved context (pc, sp, callee-saved registers): fills pcs, returns how many.
+ * Set by the boot code (libunwind); NULL: only the first pc is printed. */
 extern int (*gt_unwind)(const void *uc, uintptr_t *pcs, int max);
-/* Names for n PCs (the first as it is, the others return addresses): lines of text into out.  Returns its length, 0:
- * no names.  Set by the boot code; may be NULL. */
+/* Names for n PCs (the first as it is, the others return addresses): lines of text into out.
+ * Returns its length, 0: no names.  Set by the boot code; may be NULL. */
 extern int (*gt_symbolize)(const uintptr_t *pcs, int n, char *out, size_t size);
 
 #endif

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The network poller (netpoll.h has the model and the caller's protocol).   Source: Go's netpoll.go and
- * netpoll_epoll.go for the edge-triggered registration; epoll(7).
+ * The network poller (netpoll.h has the model and the caller's protocol).   Source: Go's netpoll.go
+ * and netpoll_epoll.go for the edge-triggered registration; epoll(7).
  *
- * Records.  slot(fd) -> struct gt_pollfd, made on first use, type-stable: never freed, only reused.  An event carries
- * (index, generation) of the record; one with an old generation is dropped.
+ * Records.  slot(fd) -> struct gt_pollfd, made on first use, type-stable: never freed, only reused.
+ * An event carries (index, generation) of the record; one with an old generation is dropped.
  *
  *   open   in its slot; fd = the number asked for
- *   detached  closed under its waiters: out of the slot, fd = a private duplicate, closed by the last put
+ *   detached  closed under its waiters: out of the slot, fd = a private duplicate, closed by the
+ * last put
  *
- * Why registering late is safe: EPOLL_CTL_ADD and MOD report the present readiness as an event, so whoever parks after
- * the registration is woken even when the data came before it.
+ * Why registering late is safe: EPOLL_CTL_ADD and MOD report the present readiness as an event, so
+ * whoever parks after the registration is woken even when the data came before it.
  *
- * Stale registrations (PITFALLS 5): a descriptor that did not come to life through us (no OWNED hint) is registered
- * again with MOD each time somebody parks on it; one that did is trusted, and its registration renewed once when
- * somebody has waited long (gt_netpoll_recheck).
+ * Stale registrations (PITFALLS 5): a descriptor that did not come to life through us (no OWNED
+ * hint) is registered again with MOD each time somebody parks on it; one that did is trusted, and
+ * its registration renewed once when somebody has waited long (gt_netpoll_recheck).
  *
- * A waiter belongs to one record, direction set and kind: I/O (woken one at a time, passed on by who succeeds) or poll
- * (all woken).  Whoever takes it off wins its ticket under the PD lock; a loser takes itself off.
+ * A waiter belongs to one record, direction set and kind: I/O (woken one at a time, passed on by
+ * who succeeds) or poll (all woken).  Whoever takes it off wins its ticket under the PD lock; a
+ * loser takes itself off.
  *
  * Locks: PD, one record; readies after it is released.
  */
@@ -250,7 +252,8 @@ static bool win(struct gt_pollfd *pd, struct gt_pollwait *w, struct ready *out)
     return true;
 }
 
-/* Wakes for direction set dirs: all poll waiters (if polls), and one I/O waiter for each direction. */
+/* Wakes for direction set dirs: all poll waiters (if polls), and one I/O waiter for each direction.
+ */
 static void wake_dirs(struct gt_pollfd *pd, unsigned dirs, bool polls, struct ready *out)
 {
     bool again = true;
@@ -488,7 +491,8 @@ int gt_netpoll_init(void)
     if (load_rlx(&N.inited))
         return 0;
     if (!N.index) {
-        void *p = sys_mmap(NULL, MAX_INDEX * sizeof(*N.index), PROT_READ | PROT_WRITE, MAP_NORESERVE);
+        void *p =
+            sys_mmap(NULL, MAX_INDEX * sizeof(*N.index), PROT_READ | PROT_WRITE, MAP_NORESERVE);
         if (gt_sys_is_err(p))
             return -ENOMEM;
         N.index = p;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The network poller: descriptors and who waits for them.  One shared epoll instance, edge-triggered,
- * both directions, registered when somebody first has to wait.
+ * The network poller: descriptors and who waits for them.  One shared epoll instance,
+ * edge-triggered, both directions, registered when somebody first has to wait.
  *
  * Not Go's two words: pthread programs have many waiters per descriptor.  Per direction there is a
- * readiness sequence and a list of waiters.  An edge bumps the sequence and wakes one I/O waiter and
- * every poll waiter; who succeeds without reaching EAGAIN wakes the next before it returns
- * (gt_netpoll_pass); who gets EAGAIN parks only if the sequence has not moved since before the attempt
- * (PITFALLS 4).
+ * readiness sequence and a list of waiters.  An edge bumps the sequence and wakes one I/O waiter
+ * and every poll waiter; who succeeds without reaching EAGAIN wakes the next before it returns
+ * (gt_netpoll_pass); who gets EAGAIN parks only if the sequence has not moved since before the
+ * attempt (PITFALLS 4).
  *
- * The descriptor table is a hint, never a proof (PITFALLS 5): descriptors are closed behind our back.  The
- * event tag is (slot, generation); sysmon re-registers what has waited for 10 ms.
+ * The descriptor table is a hint, never a proof (PITFALLS 5): descriptors are closed behind our
+ * back.  The event tag is (slot, generation); sysmon re-registers what has waited for 10 ms.
  *
  * A blocking read on a goroutine, in a runtime section:
  *     pd = gt_netpoll_get(fd);                       NULL: no memory; make the announced call
@@ -19,7 +19,8 @@
  *         r = non-blocking attempt on pd->fd;
  *         if (r != -EAGAIN) { gt_netpoll_pass(pd, GT_POLL_READ); break; }
  *         e = gt_netpoll_wait(pd, GT_POLL_READ, seq, when, GT_R_IO_READ);
- *         0: again; -ETIMEDOUT; -EINTR: gt_intr decides; -EPERM: this kind can't be polled: announced call
+ *         0: again; -ETIMEDOUT; -EINTR: gt_intr decides; -EPERM: this kind can't be polled:
+ * announced call
  *     }
  *     gt_netpoll_put(pd);
  */
@@ -33,20 +34,21 @@ enum gt_polldir { GT_POLL_READ = 0, GT_POLL_WRITE = 1 };
 /* What a descriptor is, as last seen.  A hint. */
 enum gt_fdkind {
     GT_FD_UNKNOWN = 0,
-    GT_FD_STREAM,   /* stream socket */
-    GT_FD_SOCKET,   /* any other socket */
-    GT_FD_PIPE,     /* pipe or FIFO */
-    GT_FD_TTY,      /* character device that is a terminal */
-    GT_FD_EVENT,    /* eventfd, timerfd, signalfd, inotify, epoll ...: anonymous inode, pollable */
-    GT_FD_FILE,     /* regular file, directory, block device: never would block */
-    GT_FD_OTHER,    /* other character devices */
+    GT_FD_STREAM, /* stream socket */
+    GT_FD_SOCKET, /* any other socket */
+    GT_FD_PIPE,   /* pipe or FIFO */
+    GT_FD_TTY,    /* character device that is a terminal */
+    GT_FD_EVENT,  /* eventfd, timerfd, signalfd, inotify, epoll ...: anonymous inode, pollable */
+    GT_FD_FILE,   /* regular file, directory, block device: never would block */
+    GT_FD_OTHER,  /* other character devices */
 };
 /* Hints beside the kind. */
 #define GT_FDF_NONBLOCK 1u /* the program has set O_NONBLOCK through us */
-#define GT_FDF_OWNED    2u /* made by us in this process since the last fork: nobody else can have
-                              changed its flags, so a clear NONBLOCK is believed without F_GETFL */
-#define GT_FDF_RCVTIMEO 4u /* SO_RCVTIMEO / SO_SNDTIMEO has been set through us */
-#define GT_FDF_SNDTIMEO 8u
+#define GT_FDF_OWNED                                                                               \
+    2u /* made by us in this process since the last fork: nobody else can have                     \
+          changed its flags, so a clear NONBLOCK is believed without F_GETFL */
+#define GT_FDF_RCVTIMEO  4u /* SO_RCVTIMEO / SO_SNDTIMEO has been set through us */
+#define GT_FDF_SNDTIMEO  8u
 #define GT_FDF_NOWAIT_NO 16u /* RWF_NOWAIT is refused (EOPNOTSUPP): poll first */
 #define GT_FDF_TCP       32u /* plain TCP: a short read means that the queue was empty */
 #define GT_FDF_TIMEO     64u /* the time-outs have been asked for: RCVTIMEO and SNDTIMEO are true */
@@ -56,20 +58,21 @@ struct gt_pollfd;
 struct gt_pollwait; /* a waiter; see netpoll.c */
 
 struct gt_pollfd {
-    int fd;                  /* the descriptor to use: not always the number asked for, because a
-                                descriptor closed under its waiters lives on under another number */
-    _Atomic uint32_t kind;   /* enum gt_fdkind; hint, relaxed */
-    _Atomic uint32_t flags;  /* GT_FDF_*; hint, relaxed */
-    _Atomic uint32_t seq[2]; /* readiness, bumped by the poller under lock (release); pairs with seq() */
-    struct gt_lock lock;     /* PD */
-    uint32_t slot, gen;      /* PD lock; the event tag */
-    bool registered;         /* PD lock: EPOLL_CTL_ADD was done for this generation */
-    bool unpollable;         /* epoll said EPERM */
-    _Atomic uint32_t hup;    /* RDHUP/HUP/ERR was seen: no "drained" shortcut any more */
+    int fd;                 /* the descriptor to use: not always the number asked for, because a
+                               descriptor closed under its waiters lives on under another number */
+    _Atomic uint32_t kind;  /* enum gt_fdkind; hint, relaxed */
+    _Atomic uint32_t flags; /* GT_FDF_*; hint, relaxed */
+    _Atomic uint32_t
+        seq[2]; /* readiness, bumped by the poller under lock (release); pairs with seq() */
+    struct gt_lock lock;      /* PD */
+    uint32_t slot, gen;       /* PD lock; the event tag */
+    bool registered;          /* PD lock: EPOLL_CTL_ADD was done for this generation */
+    bool unpollable;          /* epoll said EPERM */
+    _Atomic uint32_t hup;     /* RDHUP/HUP/ERR was seen: no "drained" shortcut any more */
     _Atomic uint64_t drained; /* gen << 32 | seq[READ] at which a read of TCP found the queue empty;
                                 hint, relaxed, written by the I/O layer, compared with both */
-    _Atomic uint32_t refs;   /* users between get and put; acq_rel */
-    _Atomic bool detached;   /* closed under its users: fd is private, closed by the last put */
+    _Atomic uint32_t refs;    /* users between get and put; acq_rel */
+    _Atomic bool detached;    /* closed under its users: fd is private, closed by the last put */
     struct gt_pollwait *waiters; /* PD lock */
     struct gt_pollfd *next_free;
 };
@@ -93,20 +96,22 @@ static inline void gt_netpoll_pass(struct gt_pollfd *pd, enum gt_polldir d)
 }
 
 /* Waits for any of n descriptors (poll, select).  For each: fd, what it waits for (both bits
- * allowed), the sequences sampled before the caller's own poll(0), pd from gt_netpoll_get.  Returns 0
- * (something moved: poll again), -ETIMEDOUT, -EINTR, -EPERM (one of them can't be polled). */
+ * allowed), the sequences sampled before the caller's own poll(0), pd from gt_netpoll_get.  Returns
+ * 0 (something moved: poll again), -ETIMEDOUT, -EINTR, -EPERM (one of them can't be polled). */
 struct gt_pollreq {
     struct gt_pollfd *pd;
     uint32_t seq[2];
-    unsigned dirs; /* 1 << GT_POLL_READ | 1 << GT_POLL_WRITE */
+    unsigned dirs;         /* 1 << GT_POLL_READ | 1 << GT_POLL_WRITE */
     struct gt_pollwait *w; /* netpoll's own */
 };
 int gt_netpoll_wait_many(struct gt_pollreq *req, int n, int64_t when);
 
-/* A descriptor has come to life through us (socket, accept, pipe, dup ...): new generation, hints set. */
+/* A descriptor has come to life through us (socket, accept, pipe, dup ...): new generation, hints
+ * set. */
 void gt_netpoll_opened(int fd, enum gt_fdkind kind, unsigned flags);
-/* fd is about to be closed or replaced by dup2: EPOLL_CTL_DEL, next generation.  Waiters stay blocked on
- * a private duplicate, as plain blocked calls keep the file.  Works off a goroutine too. */
+/* fd is about to be closed or replaced by dup2: EPOLL_CTL_DEL, next generation.  Waiters stay
+ * blocked on a private duplicate, as plain blocked calls keep the file.  Works off a goroutine too.
+ */
 void gt_netpoll_closing(int fd);
 /* The same for every fd in [lo, hi]. */
 void gt_netpoll_closing_range(unsigned lo, unsigned hi);

@@ -5,13 +5,14 @@
  * The ticket, word = seq << 8 | asleep << 4 | outcome, and who may move it:
  *
  *     (seq, -, OPEN) --begin: the sleeper-------> (seq+1, -, OPEN)
- *     (s, -, OPEN)   --sleeper, on g0-----------> (s, ASLEEP, OPEN)     its stack is free to be resumed
- *     (s, -, OPEN)   --any waker----------------> (s, -, outcome)       the sleeper sees it and does not sleep
- *     (s, ASLEEP, OPEN) --any waker-------------> (s, ASLEEP, outcome)  the waker must ready the goroutine
+ *     (s, -, OPEN)   --sleeper, on g0-----------> (s, ASLEEP, OPEN)     its stack is free to be
+ * resumed (s, -, OPEN)   --any waker----------------> (s, -, outcome)       the sleeper sees it and
+ * does not sleep (s, ASLEEP, OPEN) --any waker-------------> (s, ASLEEP, outcome)  the waker must
+ * ready the goroutine
  *
- * A waker that holds an old ticket loses, because seq differs: so a stale timer or a stale queue entry can
- * never wake the wrong sleep.  There is no unlock hook as in Go's gopark: whatever lock protected the queue
- * is released before the switch, and the ASLEEP bit closes the window.
+ * A waker that holds an old ticket loses, because seq differs: so a stale timer or a stale queue
+ * entry can never wake the wrong sleep.  There is no unlock hook as in Go's gopark: whatever lock
+ * protected the queue is released before the switch, and the ASLEEP bit closes the window.
  *
  * Off a goroutine the sleeper waits on its note with a futex; the word decides all the same.
  */

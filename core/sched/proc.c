@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Life of Gs, Ms and Ps: start of the scheduler, creation, exit.   Source: Go's proc.go (newproc, goexit0, newm).
+ * Life of Gs, Ms and Ps: start of the scheduler, creation, exit.   Source: Go's proc.go (newproc,
+ * goexit0, newm).
  *
- * Ms are made by one kernel thread of its own, the maker, which holds no runtime lock and keeps one spare M
- * parked: making a thread takes locks of the C library, and their holder may be a goroutine that waits for
- * an M (PITFALLS 6).  Ms never exit: PDEATHSIG, io_uring and ptrace hang on the kernel thread (PITFALLS 12).
+ * Ms are made by one kernel thread of its own, the maker, which holds no runtime lock and keeps one
+ * spare M parked: making a thread takes locks of the C library, and their holder may be a goroutine
+ * that waits for an M (PITFALLS 6).  Ms never exit: PDEATHSIG, io_uring and ptrace hang on the
+ * kernel thread (PITFALLS 12).
  *
- *   startm: no idle M -> request {M, P} on the maker's list -> maker: pthread_create -> gt_mstart(M)
- *   failure: the maker gives the P back to the idle list and says so once.
+ *   startm: no idle M -> request {M, P} on the maker's list -> maker: pthread_create ->
+ * gt_mstart(M) failure: the maker gives the P back to the idle list and says so once.
  *
- * The first thread becomes G1.  It keeps its own block and stack; M0 gets a block and a g0 stack of its own, and
- * the kernel's registrations move there (DESIGN.md, 4).
+ * The first thread becomes G1.  It keeps its own block and stack; M0 gets a block and a g0 stack of
+ * its own, and the kernel's registrations move there (DESIGN.md, 4).
  */
 #include "core/sched/sched_int.h"
 
@@ -20,11 +22,11 @@
 #include "core/sched/netpoll.h"
 #include "core/sched/sema.h"
 
-#define G0_STACK     (128ul << 10)
-#define M0_STACK     (256ul << 10)
-#define FIRST_TID    (1 << 22) /* above every pid: pid_max is at most 2^22 */
-#define LAST_TID     (1 << 29)
-#define GCHUNK       64
+#define G0_STACK  (128ul << 10)
+#define M0_STACK  (256ul << 10)
+#define FIRST_TID (1 << 22) /* above every pid: pid_max is at most 2^22 */
+#define LAST_TID  (1 << 29)
+#define GCHUNK    64
 
 void *(*gt_g_main)(struct gt_g *g);
 void (*gt_cancel_act)(struct gt_g *g);
@@ -230,7 +232,8 @@ static struct gt_g *goexit_g0(struct gt_m *m, struct gt_g *g)
     g->m = NULL;
     store_rel(&g->status, GT_G_DEAD);
     add_rlx(&gt_stats[GT_STAT_goroutines_live], (uint64_t)-1);
-    /* release: everything the goroutine did happens before its join; pairs with the joiner's acquire */
+    /* release: everything the goroutine did happens before its join; pairs with the joiner's
+     * acquire */
     if (!cas_acqrel(&g->life, &life, GT_LIFE_DEAD))
         gt_gfree(g); /* detached */
     else
@@ -250,9 +253,9 @@ void gt_goexit(struct gt_g *g)
 /* ---- Ms ---- */
 
 static struct {
-    struct gt_lock lock;        /* MAKER */
-    struct gt_m *want;          /* MAKER lock: with nextp set, or a spare */
-    _Atomic uint32_t note;      /* bumped with each request */
+    struct gt_lock lock;   /* MAKER */
+    struct gt_m *want;     /* MAKER lock: with nextp set, or a spare */
+    _Atomic uint32_t note; /* bumped with each request */
     bool failed_once;
 } K;
 
@@ -398,14 +401,14 @@ static void m0_loop(void)
     gt_schedule_loop(gt_sched.m0);
 }
 
-/* The calling thread becomes G1 on M0.  In the child of a fork M0 is the M that forked: its block is the one that
- * libc and the kernel know already. */
+/* The calling thread becomes G1 on M0.  In the child of a fork M0 is the M that forked: its block
+ * is the one that libc and the kernel know already. */
 static struct gt_m *main_m(void *tp)
 {
     struct gt_m *m = gt_sched.m0;
-    char *stk = m && m->g0.stack_hi ? NULL
-                                    : sys_mmap(NULL, M0_STACK, PROT_READ | PROT_WRITE,
-                                               MAP_NORESERVE | MAP_STACK);
+    char *stk = m && m->g0.stack_hi
+                    ? NULL
+                    : sys_mmap(NULL, M0_STACK, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_STACK);
     if (gt_sys_is_err(stk))
         return NULL;
     if (m) {
@@ -529,8 +532,8 @@ void gt_fork_parent(struct gt_g *g)
     gt_unlock(&R.lock, GT_RANK_ALLG);
 }
 
-/* The child has one goroutine, on this kernel thread.  The scheduler stands still until it makes a thread again:
- * until then calls go to the kernel as in a program with one thread. */
+/* The child has one goroutine, on this kernel thread.  The scheduler stands still until it makes a
+ * thread again: until then calls go to the kernel as in a program with one thread. */
 void gt_fork_child(struct gt_g *g)
 {
     struct gt_m *m = g->m;

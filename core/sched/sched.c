@@ -2,24 +2,25 @@
  *
  * Run queues and the search for work: who runs what, and who wakes whom.   Source: Go's proc.go.
  *
- * The classic bug is the lost wake-up: work is made visible while the last searcher goes to sleep.  Go's rule:
+ * The classic bug is the lost wake-up: work is made visible while the last searcher goes to sleep.
+ * Go's rule:
  *
  *     who makes work visible (goready):         who stops searching (findrunnable):
  *       1. publishes it on a queue                1. announces: nmspinning-- (seq_cst)
  *       2. full fence                             2. full fence
- *       3. if nmspinning == 0 and a P is idle:    3. looks at all queues, timers and the poller again
- *          wakes one M (wakep)
+ *       3. if nmspinning == 0 and a P is idle:    3. looks at all queues, timers and the poller
+ * again wakes one M (wakep)
  *
- * One of the two sees the other.  A spinning M that finds work wakes the next (resetspinning), so n pieces of
- * work wake n Ms in a chain and not in a herd.
+ * One of the two sees the other.  A spinning M that finds work wakes the next (resetspinning), so n
+ * pieces of work wake n Ms in a chain and not in a herd.
  *
- * P ownership is the word of types.h.  The owner M moves RUN -> CALL -> RUN (system calls) and RUN -> IDLE
- * (nothing to do); sysmon and wakep move CALL -> IDLE -> RUN for another M; sysmon moves RUN -> CLAIM -> IDLE
- * when the M sleeps in the kernel without having said so.  An M that lost its P notices at its next runtime
- * section (gt_rt_enter) and queues for one.
+ * P ownership is the word of types.h.  The owner M moves RUN -> CALL -> RUN (system calls) and RUN
+ * -> IDLE (nothing to do); sysmon and wakep move CALL -> IDLE -> RUN for another M; sysmon moves
+ * RUN -> CLAIM -> IDLE when the M sleeps in the kernel without having said so.  An M that lost its
+ * P notices at its next runtime section (gt_rt_enter) and queues for one.
  *
- * Rejected: waking an M for each readied goroutine (a futex call for each hand-over); keeping the P through
- * every system call and trusting sysmon alone (up to 10 ms of stall with one P).
+ * Rejected: waking an M for each readied goroutine (a futex call for each hand-over); keeping the P
+ * through every system call and trusting sysmon alone (up to 10 ms of stall with one P).
  *
  * Locks: SCHED, short, never across a futex wait.  All but the entry points at the end run on g0.
  */
@@ -199,8 +200,9 @@ bool gt_runqempty(struct gt_p *p)
     }
 }
 
-/* A goroutine readied just now will most likely run on its own P in a moment: thieves wait this long before they
- * take it from runnext, or a hand-over between two goroutines would bounce between CPUs. */
+/* A goroutine readied just now will most likely run on its own P in a moment: thieves wait this
+ * long before they take it from runnext, or a hand-over between two goroutines would bounce between
+ * CPUs. */
 static void let_runnext_run(void)
 {
     for (int i = 0; i < 100; i++)
@@ -608,7 +610,8 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* The goroutine's CPU mask goes with it: onto this M now, off again with the next one that has none. */
+/* The goroutine's CPU mask goes with it: onto this M now, off again with the next one that has
+ * none. */
 static void set_cpus(struct gt_m *m, const struct gt_g *g)
 {
     uint64_t all[16] = {0};

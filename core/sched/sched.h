@@ -22,21 +22,22 @@ int gt_gomaxprocs(void);
 struct gt_newproc {
     void *(*fn)(void *);
     void *arg;
-    size_t stack;      /* bytes wanted, thread block excluded; 0: default */
-    size_t guard;      /* bytes */
-    void *user_stack;  /* the program's own stack (lowest address) or NULL; then stack = its size */
+    size_t stack;     /* bytes wanted, thread block excluded; 0: default */
+    size_t guard;     /* bytes */
+    void *user_stack; /* the program's own stack (lowest address) or NULL; then stack = its size */
     bool detached;
-    uintptr_t pc;      /* of the caller, for "created by" */
+    uintptr_t pc; /* of the caller, for "created by" */
     gt_sigset sigmask;
     int policy, priority;
 };
-/* Makes a goroutine and queues it.  *tp, its thread block and pthread_t, is stored before it can run; when we
- * return it may have ended already.  Errors: -EAGAIN (no memory for a stack), -EINVAL. */
+/* Makes a goroutine and queues it.  *tp, its thread block and pthread_t, is stored before it can
+ * run; when we return it may have ended already.  Errors: -EAGAIN (no memory for a stack), -EINVAL.
+ */
 int gt_newproc(const struct gt_newproc *np, void **tp);
 /* End of the goroutine's stack, thread block included. */
 char *gt_stack_top(const struct gt_g *g);
-/* Ends the calling goroutine; destructors have run.  Never returns.  On g0, after the thread pointer
- * has gone back to the M, the goroutine is published as dead. */
+/* Ends the calling goroutine; destructors have run.  Never returns.  On g0, after the thread
+ * pointer has gone back to the M, the goroutine is published as dead. */
 GT_NORETURN void gt_goexit(struct gt_g *g);
 /* Gives a dead, joined goroutine back to the pools. */
 void gt_gfree(struct gt_g *g);
@@ -51,7 +52,8 @@ extern void *(*gt_g_main)(struct gt_g *g);
 
 /* ---- runtime sections ----
  * Between enter and leave the goroutine is not preempted, no user's handler runs on it, and its M
- * holds a P.  They nest.  leave may yield and may run signal handlers (user code!): hold nothing. */
+ * holds a P.  They nest.  leave may yield and may run signal handlers (user code!): hold nothing.
+ */
 void gt_rt_reacquire(struct gt_g *g);
 void gt_rt_attend(struct gt_g *g);
 static inline void gt_rt_enter(struct gt_g *g)
@@ -111,18 +113,19 @@ extern _Atomic uint64_t gt_park_count[GT_R_COUNT], gt_wake_count[GT_R_COUNT];
 
 /* ---- announced system calls ---- */
 /* The P may be retaken while we are in the kernel; _block: it will block for long, let others have
- * the P at once.  Between enter and exit no runtime section is open (in_rt 0 is set for the caller's
- * depth 1), user handlers are queued and run at exit. */
+ * the P at once.  Between enter and exit no runtime section is open (in_rt 0 is set for the
+ * caller's depth 1), user handlers are queued and run at exit. */
 void gt_entersyscall(struct gt_g *g);
 void gt_entersyscallblock(struct gt_g *g);
 void gt_exitsyscall(struct gt_g *g);
-/* enter + an interruptible raw system call + exit.  -EINTR: a signal is to be looked at (gt_intr). */
+/* enter + an interruptible raw system call + exit.  -EINTR: a signal is to be looked at (gt_intr).
+ */
 long gt_syscall_blocking(struct gt_g *g, long nr, long a, long b, long c, long d, long e, long f);
 
 /* After -EINTR or GT_WAKE_SIGNAL inside a runtime section: runs pending handlers and acts on
  * cancellation (may not return).  restart: the call is one that SA_RESTART restarts.  Returns true
- * when the call must fail with EINTR; false: go on waiting (no handler ran, or all that ran restart).
- * The runtime section is left while handlers run. */
+ * when the call must fail with EINTR; false: go on waiting (no handler ran, or all that ran
+ * restart). The runtime section is left while handlers run. */
 bool gt_intr(struct gt_g *g, bool restart);
 /* Acts on a pending cancellation, if enabled (then never returns).  Set by the interpose layer. */
 extern void (*gt_cancel_act)(struct gt_g *g);
@@ -130,12 +133,13 @@ extern void (*gt_cancel_act)(struct gt_g *g);
 /* ---- preemption, sysmon, dumps ---- */
 /* Asks the M that runs g (if any) to look at g->attention. */
 void gt_kick(struct gt_g *g);
-/* Prints goroutines as Go does to fd 2: all, or only `only`.  Neither allocates nor locks for long. */
+/* Prints goroutines as Go does to fd 2: all, or only `only`.  Neither allocates nor locks for long.
+ */
 void gt_traceback_all(struct gt_g *first);
 void gt_schedtrace(bool detail);
 
-/* sysmon calls it every 10 ms while something runs: a look at what may have missed its wake.  Set by the
- * interpose layer (futexes). */
+/* sysmon calls it every 10 ms while something runs: a look at what may have missed its wake.  Set
+ * by the interpose layer (futexes). */
 extern void (*gt_recheck_hook)(void);
 
 /* ---- fork ---- */
@@ -144,8 +148,8 @@ extern void (*gt_recheck_hook)(void);
 void gt_fork_before(struct gt_g *g);
 void gt_fork_parent(struct gt_g *g);
 void gt_fork_child(struct gt_g *g);
-/* The survivor in a fork's child that has not started the scheduler again, else NULL.  Its thread is, to
- * gt_self(), no goroutine. */
+/* The survivor in a fork's child that has not started the scheduler again, else NULL.  Its thread
+ * is, to gt_self(), no goroutine. */
 struct gt_g *gt_solo(void);
 
 #endif

@@ -8,27 +8,27 @@
 #include "core/sched/sched.h"
 
 struct gt_sched {
-    struct gt_lock lock;               /* SCHED */
+    struct gt_lock lock;                /* SCHED */
     struct gt_g *runq_head, *runq_tail; /* global queue: lock */
-    _Atomic uint32_t runqsize;         /* writes under the lock; read without for a hint */
-    struct gt_m *midle;                /* lock */
-    uint32_t nmidle;                   /* lock */
-    struct gt_p *pidle;                /* lock */
-    _Atomic uint32_t npidle;           /* writes under the lock */
-    _Atomic uint32_t nmspinning;       /* pairs with wakep: see sched.c */
-    _Atomic int64_t lastpoll;          /* 0: somebody blocks in the poller */
-    _Atomic int64_t polluntil;         /* when that one returns at the latest; 0: never */
-    _Atomic uint32_t ncall;            /* Ps left in CALL by entersyscallblock */
-    _Atomic uint32_t sysmonwait;       /* sysmon sleeps until pidleget */
+    _Atomic uint32_t runqsize;          /* writes under the lock; read without for a hint */
+    struct gt_m *midle;                 /* lock */
+    uint32_t nmidle;                    /* lock */
+    struct gt_p *pidle;                 /* lock */
+    _Atomic uint32_t npidle;            /* writes under the lock */
+    _Atomic uint32_t nmspinning;        /* pairs with wakep: see sched.c */
+    _Atomic int64_t lastpoll;           /* 0: somebody blocks in the poller */
+    _Atomic int64_t polluntil;          /* when that one returns at the latest; 0: never */
+    _Atomic uint32_t ncall;             /* Ps left in CALL by entersyscallblock */
+    _Atomic uint32_t sysmonwait;        /* sysmon sleeps until pidleget */
     _Atomic uint32_t sysmon_note;
     int nprocs;
-    uint64_t cpus[16];                 /* the process's CPU mask at the start */
+    uint64_t cpus[16]; /* the process's CPU mask at the start */
     struct gt_p *allp[GT_MAXP];
-    _Atomic(struct gt_m *) allm;       /* push only */
+    _Atomic(struct gt_m *) allm; /* push only */
     _Atomic uint32_t mid;
     struct gt_m *m0;
     struct gt_g *g1;
-    struct gt_g *solo;                 /* the survivor in a fork's child, before it starts again */
+    struct gt_g *solo; /* the survivor in a fork's child, before it starts again */
 };
 extern struct gt_sched gt_sched;
 
@@ -75,8 +75,8 @@ void gt_wake_netpoller(int64_t when);
 
 /* stack.c */
 struct gt_stack {
-    char *base;            /* lowest address, guard included */
-    size_t size;           /* whole reservation */
+    char *base;  /* lowest address, guard included */
+    size_t size; /* whole reservation */
     size_t guard;
     void *tp;              /* thread block at the top, kept across tenancies; NULL: none yet */
     struct gt_stack *next; /* pool: STACKS lock */
@@ -92,7 +92,8 @@ void gt_stack_fork_unlock(void);
 /* What the runtime's own kernel threads block: all but libc's 32 and 33, and faults. */
 #define GT_SIG_QUIET                                                                               \
     (~(1ull << 31 | 1ull << 32 | 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) |                    \
-       1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1)))
+       1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) |                       \
+       1ull << (SIGSYS - 1)))
 void gt_signal_sysmon(void);
 void gt_signal_minit(struct gt_m *m);
 void gt_signal_boot(void);

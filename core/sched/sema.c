@@ -2,18 +2,19 @@
  *
  * Address-keyed wait queues (sema.h has the protocol).
  *
- * A bucket holds a list of *heads*, one for each address that has waiters; a head is the first waiter, and the
- * others of its address hang off it in a ring, oldest first.  So finding an address costs the number of
- * distinct addresses in the bucket, and taking, adding and removing a waiter is O(1).
+ * A bucket holds a list of *heads*, one for each address that has waiters; a head is the first
+ * waiter, and the others of its address hang off it in a ring, oldest first.  So finding an address
+ * costs the number of distinct addresses in the bucket, and taking, adding and removing a waiter is
+ * O(1).
  *
  *   bucket.heads -> w(addr A) -> w(addr B) -> ...     (hnext, hprev)
  *                    ring A: w, w', w''               (next, prev)
  *
- * Rejected: one list for a bucket (ten thousand waiters of one address hide the others); a treap as Go has it
- * (the load factor is small: 1024 buckets).
+ * Rejected: one list for a bucket (ten thousand waiters of one address hide the others); a treap as
+ * Go has it (the load factor is small: 1024 buckets).
  *
- * Locks: one SEMA lock a bucket, two of them only by gt_sema_lock2 in address order.  Off a goroutine all
- * signals are blocked while one is held, because a handler there may call sem_post.
+ * Locks: one SEMA lock a bucket, two of them only by gt_sema_lock2 in address order.  Off a
+ * goroutine all signals are blocked while one is held, because a handler there may call sem_post.
  */
 #include "core/sched/sema.h"
 
@@ -181,7 +182,8 @@ void gt_sema_requeue(struct gt_bucket *from, struct gt_bucket *to, struct gt_wai
     link_waiter(to, w, addr, false);
 }
 
-/* Locks the bucket that w is or was queued in last (it may be moved to another address meanwhile). */
+/* Locks the bucket that w is or was queued in last (it may be moved to another address meanwhile).
+ */
 static struct gt_bucket *lock_where(struct gt_waiter *w)
 {
     for (;;) {

@@ -24,8 +24,8 @@ struct gt_waiter {
     bool queued;                     /* bucket lock */
     struct gt_parker *pk;
     uint64_t ticket;
-    void *data;                      /* the caller's: what is passed between waiter and waker */
-    uint64_t bits;                   /* the caller's: e.g. futex bitset, mode */
+    void *data;    /* the caller's: what is passed between waiter and waker */
+    uint64_t bits; /* the caller's: e.g. futex bitset, mode */
 };
 
 struct gt_bucket;
@@ -40,7 +40,8 @@ void gt_sema_enqueue(struct gt_bucket *b, struct gt_waiter *w, const void *addr,
  * won in the meantime the result is READY. */
 enum gt_wake gt_sema_park(struct gt_waiter *w, enum gt_reason why, int64_t when, unsigned flags);
 /* Takes the first waiter of addr off the queue and wins it with READY; false: none.  *out is for
- * gt_wake after unlock; before unlock, *who (may be NULL) is the waiter: its data may be written. */
+ * gt_wake after unlock; before unlock, *who (may be NULL) is the waiter: its data may be written.
+ */
 bool gt_sema_dequeue(struct gt_bucket *b, const void *addr, struct gt_wakee *out,
                      struct gt_waiter **who);
 /* First waiter of addr without taking it, or NULL; the next of the same address, or NULL. */

@@ -2,31 +2,36 @@
  *
  * Signals and preemption.
  *
- * A user's handler always runs as ordinary goroutine code (DESIGN.md, 9).  One trampoline takes every handled signal, on
- * the M's own alternate stack, with everything blocked, and leaves its kernel frame at once:
+ * A user's handler always runs as ordinary goroutine code (DESIGN.md, 9).  One trampoline takes
+ * every handled signal, on the M's own alternate stack, with everything blocked, and leaves its
+ * kernel frame at once:
  *
  *   where the signal hit                         what the trampoline does
- *   user code of goroutine g, g may take it      queues it on g and injects a call of injected() at the interrupted
- *                                                instruction (gt_arch_inject): the handler runs there, may park, longjmp
- *   the runtime (g->in_rt > 0), or g's system    queues it on g; g acts when it leaves the runtime (gt_rt_leave).  A
- *   call                                         system call not yet made is abandoned with EINTR
- *   g0, or a g that blocks it, or another is     queues it for sysmon, which hands it to a goroutine that takes it and
- *   to have it                                   wakes that one (gt_sig_route)
- *   a foreign kernel thread, a vfork child,      calls the handler right there, as without us
- *   before start
+ *   user code of goroutine g, g may take it      queues it on g and injects a call of injected() at
+ * the interrupted instruction (gt_arch_inject): the handler runs there, may park, longjmp the
+ * runtime (g->in_rt > 0), or g's system    queues it on g; g acts when it leaves the runtime
+ * (gt_rt_leave).  A call                                         system call not yet made is
+ * abandoned with EINTR g0, or a g that blocks it, or another is     queues it for sysmon, which
+ * hands it to a goroutine that takes it and to have it                                   wakes that
+ * one (gt_sig_route) a foreign kernel thread, a vfork child,      calls the handler right there, as
+ * without us before start
  *
- * Nothing here takes a lock in the trampoline: nodes come from a fixed table by CAS, and go to an inbox by CAS.
+ * Nothing here takes a lock in the trampoline: nodes come from a fixed table by CAS, and go to an
+ * inbox by CAS.
  *
- * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block it (the kernel prefers the
- * main thread, and programs rely on that), else to any that does not.  None: held until a mask changes.
+ * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block
+ * it (the kernel prefers the main thread, and programs rely on that), else to any that does not.
+ * None: held until a mask changes.
  *
- * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon takes what no running M
- * takes: it blocks exactly what all goroutines block, so a signal that everybody blocks stays pending in the
- * kernel, for sigwait and signalfd.  When that set grows, whoever makes it grow waits until sysmon has it: else
- * a default action could kill a process that has just blocked the signal everywhere.
+ * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon
+ * takes what no running M takes: it blocks exactly what all goroutines block, so a signal that
+ * everybody blocks stays pending in the kernel, for sigwait and signalfd.  When that set grows,
+ * whoever makes it grow waits until sysmon has it: else a default action could kill a process that
+ * has just blocked the signal everywhere.
  *
- * Preemption is the same injection, but only where the interrupted instruction is not in our text, libc's, ld.so's,
- * libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS 6).
+ * Preemption is the same injection, but only where the interrupted instruction is not in our text,
+ * libc's, ld.so's, libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS
+ * 6).
  */
 #include "core/sched/signal.h"
 
@@ -77,11 +82,11 @@ static struct {
     _Atomic uint32_t nheld;
     uint32_t nblock[NSIG_ + 1]; /* SIGNAL lock: goroutines that block it */
     _Atomic uint32_t nlive;
-    _Atomic bool anymask; /* some goroutine has ever blocked something */
-    _Atomic gt_sigset all_block;    /* blocked by every goroutine: store release under the lock */
-    _Atomic uint32_t mask_want;     /* bumped with each change of all_block; futex */
-    _Atomic uint32_t mask_have;     /* sysmon: the last one that it has taken over; futex */
-    gt_sigset sysmon_mask;          /* sysmon only */
+    _Atomic bool anymask;        /* some goroutine has ever blocked something */
+    _Atomic gt_sigset all_block; /* blocked by every goroutine: store release under the lock */
+    _Atomic uint32_t mask_want;  /* bumped with each change of all_block; futex */
+    _Atomic uint32_t mask_have;  /* sysmon: the last one that it has taken over; futex */
+    gt_sigset sysmon_mask;       /* sysmon only */
     struct gt_ksigaction setxid; /* libc's handlers of 32 and 33 */
     struct gt_ksigaction sigcancel;
     struct {
@@ -140,7 +145,8 @@ int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
         (act && (sig == SIGKILL || sig == SIGSTOP)))
         return -EINVAL;
     gt_sigset all = ~0ull, saved;
-    sys_sigprocmask(SIG_SETMASK, &all, &saved); /* a trampoline must not find the row half-written */
+    sys_sigprocmask(SIG_SETMASK, &all,
+                    &saved); /* a trampoline must not find the row half-written */
     gt_lock(&S.lock, GT_RANK_SIGNAL);
     if (old)
         *old = S.act[sig].a;
@@ -296,14 +302,14 @@ static void tell_sysmon(uint32_t want, bool grew)
     }
 }
 
-/* Counts a goroutine's change of mask; SIGNAL lock.  Returns the round to wait for, 0: nothing changed for
- * sysmon.  *grew: the set of what all block has grown. */
+/* Counts a goroutine's change of mask; SIGNAL lock.  Returns the round to wait for, 0: nothing
+ * changed for sysmon.  *grew: the set of what all block has grown. */
 static uint32_t count_mask(gt_sigset old, gt_sigset new, bool *grew)
 {
     gt_sigset changed = old ^ new, all = 0, was = load_rlx(&S.all_block);
     for (int s = 1; s <= NSIG_; s++) {
         if (changed & GT_SIGBIT(s))
-            S.nblock[s] += new & GT_SIGBIT(s) ? 1u : -1u;
+            S.nblock[s] += new &GT_SIGBIT(s) ? 1u : -1u;
         if (load_rlx(&S.nlive) && S.nblock[s] >= load_rlx(&S.nlive))
             all |= GT_SIGBIT(s);
     }
@@ -392,8 +398,8 @@ static bool on_altstack(const struct gt_g *g, uintptr_t sp)
 /* Lets the default action happen to the process. */
 static void die_by(int sig)
 {
-    struct gt_ksigaction dfl = {.handler = (void *)SIG_DFL, .restorer = gt_arch_restorer,
-                                .flags = SA_RESTORER_};
+    struct gt_ksigaction dfl = {
+        .handler = (void *)SIG_DFL, .restorer = gt_arch_restorer, .flags = SA_RESTORER_};
     gt_sigset set = GT_SIGBIT(sig);
     sys_sigaction(sig, &dfl, NULL);
     sys_sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -495,8 +501,7 @@ void gt_kick(struct gt_g *g)
 {
     fence_seq(); /* pairs with gt_park: attention was set before we look for a sleeper */
     uint64_t t = load_rlx(&g->intr_ticket);
-    if ((t & load_rlx(&g->attention) & 0xff) &&
-        gt_park_wake(&g->pk, t & GT_PK_SEQ, GT_WAKE_SIGNAL))
+    if ((t & load_rlx(&g->attention) & 0xff) && gt_park_wake(&g->pk, t & GT_PK_SEQ, GT_WAKE_SIGNAL))
         return;
     struct gt_m *m = g->m;
     if (m && g != gt_tls.g)
@@ -768,8 +773,8 @@ static void tramp(int sig, siginfo_t *si, void *uc)
     struct gt_signode *n = node_get(sig, si);
     if (!n)
         return;
-    bool mine = !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig)) &&
-                (thread_directed(si) || g == gt_sched.g1);
+    bool mine =
+        !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig)) && (thread_directed(si) || g == gt_sched.g1);
     if (!mine) {
         n->to = thread_directed(si) && !g->is_g0 ? g : NULL;
         to_sysmon(n);
@@ -787,7 +792,8 @@ static void tramp(int sig, siginfo_t *si, void *uc)
     }
 }
 
-/* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ---- */
+/* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ----
+ */
 
 static void libc_signal(int sig, siginfo_t *si, void *uc)
 {
@@ -834,8 +840,8 @@ static int add_text(struct dl_phdr_info *in, size_t size, void *arg)
     for (; *p; p++)
         if (*p == '/')
             base = p + 1;
-    static const char *const names[] = {"libc.so", "libc-2", "ld-linux", "ld-2", "libgcc_s",
-                                        "libpthread", "linux-vdso", "libdl"};
+    static const char *const names[] = {"libc.so",  "libc-2",     "ld-linux",   "ld-2",
+                                        "libgcc_s", "libpthread", "linux-vdso", "libdl"};
     for (size_t i = 0; i < GT_ARRAY_LEN(names); i++)
         if (!gt_memcmp(base, names[i], GT_MIN(gt_strlen(names[i]), gt_strlen(base) + 1)))
             wanted = true;
@@ -864,8 +870,8 @@ void gt_signal_boot(void)
         if (sig == 32 || sig == 33 || sig == SIGKILL || sig == SIGSTOP ||
             sys_sigaction(sig, NULL, &k) || k.handler == (void *)tramp)
             continue;
-        struct gt_sigact a = {.handler = k.handler, .mask = k.mask,
-                              .flags = (int)(k.flags & ~SA_RESTORER_)};
+        struct gt_sigact a = {
+            .handler = k.handler, .mask = k.mask, .flags = (int)(k.flags & ~SA_RESTORER_)};
         act_write(sig, &a);
         if (is_function(a.handler) || sig == SIGURG ||
             (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))))

@@ -4,13 +4,14 @@
  *
  *   one reservation (stride bytes):   low  guard | stack ... | thread block  high
  *
- * Stacks are carved from slabs, so one mapping holds many.  Guards are MADV_GUARD_INSTALL marks (Linux 6.13), which
- * split no mapping and survive reuse; before that mprotect, within a budget, because each costs two mappings and
- * vm.max_map_count ends at 32,753 of them (PRIOR-ART.md, 5).  Beyond the budget stacks have no guard.
+ * Stacks are carved from slabs, so one mapping holds many.  Guards are MADV_GUARD_INSTALL marks
+ * (Linux 6.13), which split no mapping and survive reuse; before that mprotect, within a budget,
+ * because each costs two mappings and vm.max_map_count ends at 32,753 of them (PRIOR-ART.md, 5).
+ * Beyond the budget stacks have no guard.
  *
- * Page tables: with an 8 MiB stride the guard mark and the neighbour's top page would lie in different page-table
- * pages, which then cost as much as the stack.  So slabs of large stacks begin 1 MiB off a 2 MiB boundary:
- * the top page of stack i and the guard of stack i+1 share one.
+ * Page tables: with an 8 MiB stride the guard mark and the neighbour's top page would lie in
+ * different page-table pages, which then cost as much as the stack.  So slabs of large stacks begin
+ * 1 MiB off a 2 MiB boundary: the top page of stack i and the guard of stack i+1 share one.
  *
  * Locks: STACKS, a leaf but for nothing.  Runs on any stack.
  */

@@ -22,12 +22,12 @@
 #include "core/sched/sync.h"
 
 /* struct gt_waiter.bits */
-#define MARK_STARVING  1u /* by the waiter: hand the lock over */
-#define MARK_HANDED    2u /* the lock is yours */
-#define MARK_SIGNALLED 4u /* the wait on the condition variable is over */
-#define MARK_RELEASED  8u /* the barrier has opened */
-#define MARK_WRITER   16u /* rwlock: what kind of waiter */
-#define MARK_DRAIN    32u /* waits for the object to be left by all */
+#define MARK_STARVING  1u  /* by the waiter: hand the lock over */
+#define MARK_HANDED    2u  /* the lock is yours */
+#define MARK_SIGNALLED 4u  /* the wait on the condition variable is over */
+#define MARK_RELEASED  8u  /* the barrier has opened */
+#define MARK_WRITER    16u /* rwlock: what kind of waiter */
+#define MARK_DRAIN     32u /* waits for the object to be left by all */
 
 #define STARVE_NS   GT_MS
 #define SPIN_ROUNDS 4

@@ -113,8 +113,8 @@ void gt_rwlock_unlock_slow(_Atomic uint32_t *s, bool prefer_writer);
 
 /* ---- barrier ---- in, round, count, shared lie where the C library's initialiser writes them */
 struct gt_barrier {
-    uint32_t in;     /* bucket lock: arrived in this round */
-    uint32_t round;  /* bucket lock */
+    uint32_t in;    /* bucket lock: arrived in this round */
+    uint32_t round; /* bucket lock */
     uint32_t count;
     int shared;
     uint32_t behind; /* bucket lock: threads of ended rounds that have yet to look at this object */

@@ -4,12 +4,13 @@
  *
  * Each tick (20 us while something happens, backing off to 10 ms; asleep while every P is idle):
  *   - a P in CALL for a whole tick, with work waiting: taken and handed on;
- *   - a P whose schedtick has not moved for 10 ms: its M runs (state R): SIGURG, if others wait to run; or it
- *     sleeps in a call that nobody announced (S, D): taken without a signal, which the program would see as
- *     EINTR (PITFALLS 8):
- *         CAS RUN -> CLAIM;  membarrier;  in_rt still 0 and the same goroutine -> CAS CLAIM -> IDLE: it is ours
- *         else CAS CLAIM -> RUN.   The M, at its next runtime section: in_rt = 1, then looks at the word.
- *   - the network, if nobody polled it for 10 ms; overdue timers; signals to hand on; stale registrations.
+ *   - a P whose schedtick has not moved for 10 ms: its M runs (state R): SIGURG, if others wait to
+ * run; or it sleeps in a call that nobody announced (S, D): taken without a signal, which the
+ * program would see as EINTR (PITFALLS 8): CAS RUN -> CLAIM;  membarrier;  in_rt still 0 and the
+ * same goroutine -> CAS CLAIM -> IDLE: it is ours else CAS CLAIM -> RUN.   The M, at its next
+ * runtime section: in_rt = 1, then looks at the word.
+ *   - the network, if nobody polled it for 10 ms; overdue timers; signals to hand on; stale
+ * registrations.
  *
  * Runs with all signals blocked; takes SCHED and PD locks shortly.
  */
@@ -19,11 +20,11 @@
 #include "core/sched/signal.h"
 #include "core/sched/sysmon.h"
 
-#define TICK_MIN   (20 * GT_US)
-#define TICK_MAX   (10 * GT_MS)
-#define SLICE      (10 * GT_MS)
+#define TICK_MIN     (20 * GT_US)
+#define TICK_MAX     (10 * GT_MS)
+#define SLICE        (10 * GT_MS)
 #define SLICE_SHARED (2 * GT_MS)
-#define IDLE_SLEEP (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
+#define IDLE_SLEEP   (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
 static struct {
     struct gt_unannounced at[GT_UNANNOUNCED];
@@ -34,7 +35,8 @@ const struct gt_unannounced *gt_sysmon_unannounced(void)
     return U.at;
 }
 
-/* Notes where a goroutine was found blocked: the pc of /proc/self/task/TID/syscall, its last field. */
+/* Notes where a goroutine was found blocked: the pc of /proc/self/task/TID/syscall, its last field.
+ */
 static void note_unannounced(int ktid)
 {
     char path[64], buf[256];
@@ -84,8 +86,8 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
         char st = gt_kthread_state(m->ktid);
         asleep = st == 'S' || st == 'D';
     }
-    uint64_t to = asleep ? GT_PW(GT_P_IDLE, 0, GT_PW_SEQ(c) + 1)
-                         : GT_PW(GT_P_RUN, m->id, GT_PW_SEQ(c) + 1);
+    uint64_t to =
+        asleep ? GT_PW(GT_P_IDLE, 0, GT_PW_SEQ(c) + 1) : GT_PW(GT_P_RUN, m->id, GT_PW_SEQ(c) + 1);
     if (!cas_seq(&p->word, &c, to) || !asleep)
         return false;
     g->unannounced++;
@@ -124,8 +126,7 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
         return false;
     }
     bool others = load_seq(&gt_sched.nmspinning) + load_seq(&gt_sched.npidle) > 0;
-    if (gt_runqempty(p) && (others || !load_seq(&gt_sched.runqsize)) &&
-        now - p->seen_when < SLICE)
+    if (gt_runqempty(p) && (others || !load_seq(&gt_sched.runqsize)) && now - p->seen_when < SLICE)
         return false;
     if (gt_runqempty(p) && gt_sched_idle() && load_rlx(&p->when0) == INT64_MAX && others)
         return false; /* nobody wants it: let it come back cheaply */
@@ -136,8 +137,9 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
-/* How long a goroutine may run unseen.  With others queued behind it as long as the kernel would give it: a thread
- * that spins for one of them must not cost 10 ms each time.  The first look comes early: it may be blocked. */
+/* How long a goroutine may run unseen.  With others queued behind it as long as the kernel would
+ * give it: a thread that spins for one of them must not cost 10 ms each time.  The first look comes
+ * early: it may be blocked. */
 static int64_t slice(struct gt_p *p)
 {
     return gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) ? SLICE : SLICE_SHARED;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Deadlines of sleeping goroutines: one 4-ary heap a P, keyed by absolute monotonic ns.   Source: Go's time.go.
+ * Deadlines of sleeping goroutines: one 4-ary heap a P, keyed by absolute monotonic ns.   Source:
+ * Go's time.go.
  *
- * A sleeping goroutine has at most one timer, inside its G.  It is put on the heap of the P where it goes to sleep
- * and taken off by whoever ends the sleep: the goroutine itself when it was woken otherwise, or timer_run, on
- * any M, when it is due.  Firing wins the ticket with TIMEOUT; a stale timer loses and does nothing.
+ * A sleeping goroutine has at most one timer, inside its G.  It is put on the heap of the P where
+ * it goes to sleep and taken off by whoever ends the sleep: the goroutine itself when it was woken
+ * otherwise, or timer_run, on any M, when it is due.  Firing wins the ticket with TIMEOUT; a stale
+ * timer loses and does nothing.
  *
  * Locks: TIMERS, one heap; ready() is called after it is released.
  */

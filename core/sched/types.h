@@ -74,80 +74,80 @@ enum gt_wake {
 #define GT_PK_ASLEEP  0x10ull
 #define GT_PK_SEQ     (~0xffull)
 struct gt_parker {
-    _Atomic uint64_t word;  /* acq_rel CAS by wakers; pairs with gt_park_finish */
-    struct gt_g *g;         /* NULL: a foreign thread, which sleeps on note */
-    _Atomic uint32_t note;  /* futex word of a foreign sleeper: bumped by the waker */
+    _Atomic uint64_t word; /* acq_rel CAS by wakers; pairs with gt_park_finish */
+    struct gt_g *g;        /* NULL: a foreign thread, which sleeps on note */
+    _Atomic uint32_t note; /* futex word of a foreign sleeper: bumped by the waker */
 };
 
 /* A timer of a sleeping goroutine; lives in its G. */
 struct gt_timer {
-    int64_t when;                /* heap lock */
-    uint64_t ticket;             /* heap lock */
-    _Atomic(struct gt_p *) p;    /* whose heap holds it; NULL: none.  Changed under that heap's lock */
-    uint32_t idx;                /* heap lock: slot in the heap */
+    int64_t when;             /* heap lock */
+    uint64_t ticket;          /* heap lock */
+    _Atomic(struct gt_p *) p; /* whose heap holds it; NULL: none.  Changed under that heap's lock */
+    uint32_t idx;             /* heap lock: slot in the heap */
 };
 
 struct gt_g {
-    struct gt_ctx ctx;              /* valid unless running */
-    struct gt_m *m;                 /* the M that runs it; owner of the state */
-    _Atomic uint32_t status;        /* enum gt_gstatus; store release by the owner */
-    _Atomic uint32_t in_rt;         /* depth of runtime sections; own thread writes, sysmon reads
-                                       after membarrier (P8) */
-    _Atomic uint32_t attention;     /* 1 preempt, 2 signals, 4 cancel: set by others, acted on
-                                       when the runtime is left; pairs with gt_rt_leave */
-    uint32_t flags;                 /* GT_GF_*: owner only */
+    struct gt_ctx ctx;          /* valid unless running */
+    struct gt_m *m;             /* the M that runs it; owner of the state */
+    _Atomic uint32_t status;    /* enum gt_gstatus; store release by the owner */
+    _Atomic uint32_t in_rt;     /* depth of runtime sections; own thread writes, sysmon reads
+                                   after membarrier (P8) */
+    _Atomic uint32_t attention; /* 1 preempt, 2 signals, 4 cancel: set by others, acted on
+                                   when the runtime is left; pairs with gt_rt_leave */
+    uint32_t flags;             /* GT_GF_*: owner only */
     struct gt_parker pk;
     struct gt_timer timer;
-    struct gt_g *schedlink;         /* next in a queue: owner of the queue */
+    struct gt_g *schedlink; /* next in a queue: owner of the queue */
     uint64_t goid;
-    int tid;                        /* what gettid() says */
-    void *tp;                       /* thread block = pthread_t */
-    char *stack_lo, *stack_hi;      /* usable stack: [lo, hi); hi excludes the thread block */
-    char *stack_top;                /* end of the stack, thread block included */
-    size_t guard;                   /* bytes of guard below stack_lo */
-    struct gt_stack *stack;         /* pool entry; NULL: the program's or the process's own */
+    int tid;                   /* what gettid() says */
+    void *tp;                  /* thread block = pthread_t */
+    char *stack_lo, *stack_hi; /* usable stack: [lo, hi); hi excludes the thread block */
+    char *stack_top;           /* end of the stack, thread block included */
+    size_t guard;              /* bytes of guard below stack_lo */
+    struct gt_stack *stack;    /* pool entry; NULL: the program's or the process's own */
     void *(*fn)(void *);
     void *arg;
     void *result;
     uintptr_t call_pc, call_sp, call_bp; /* where it entered its system call: for tracebacks */
-    uint64_t parent;                /* goid of the creator */
-    uintptr_t created_pc;           /* return address of pthread_create */
-    _Atomic uint64_t intr_ticket;   /* the ticket that signals may win now, 0: none; or'ed with
-                                       the GT_ATT_* bits that may.  Owner writes, gt_kick reads */
-    _Atomic uint32_t waitreason;    /* enum gt_reason; written before parking */
-    int64_t waitsince;              /* ns, 0: not measured; written by sysmon's sweep */
-    struct gt_g *alllink;           /* list of all Gs: ALLG lock */
+    uint64_t parent;                     /* goid of the creator */
+    uintptr_t created_pc;                /* return address of pthread_create */
+    _Atomic uint64_t intr_ticket;        /* the ticket that signals may win now, 0: none; or'ed with
+                                            the GT_ATT_* bits that may.  Owner writes, gt_kick reads */
+    _Atomic uint32_t waitreason;         /* enum gt_reason; written before parking */
+    int64_t waitsince;                   /* ns, 0: not measured; written by sysmon's sweep */
+    struct gt_g *alllink;                /* list of all Gs: ALLG lock */
 
     /* life and join: SEMA bucket of &g->life */
-    _Atomic uint32_t life;          /* GT_LIFE_*; futex-like word that joiners wait on */
-    _Atomic(struct gt_g *) joiner;  /* who joins it; CAS */
+    _Atomic uint32_t life;         /* GT_LIFE_*; futex-like word that joiners wait on */
+    _Atomic(struct gt_g *) joiner; /* who joins it; CAS */
 
     /* signals: see signal.c */
-    gt_sigset sigmask;              /* owner */
+    gt_sigset sigmask;                     /* owner */
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
-    struct gt_signode *sigq;        /* owner: pending, oldest first */
-    stack_t altstack;               /* virtual alternate stack: owner */
-    uint32_t sigseq;                /* handlers that have run: owner */
-    _Atomic gt_sigset waitset;      /* what sigwait waits for; 0: not in sigwait */
+    struct gt_signode *sigq;               /* owner: pending, oldest first */
+    stack_t altstack;                      /* virtual alternate stack: owner */
+    uint32_t sigseq;                       /* handlers that have run: owner */
+    _Atomic gt_sigset waitset;             /* what sigwait waits for; 0: not in sigwait */
 
     /* cancellation */
-    _Atomic uint32_t cancel;        /* GT_CANCEL_* bits */
-    void *cleanup;                  /* chain of __pthread_unwind_buf_t: owner */
-    void *old_cleanup;              /* chain of struct _pthread_cleanup_buffer: owner */
-    uint64_t unwind_exc[8];         /* the forced unwind's exception object: owner */
+    _Atomic uint32_t cancel; /* GT_CANCEL_* bits */
+    void *cleanup;           /* chain of __pthread_unwind_buf_t: owner */
+    void *old_cleanup;       /* chain of struct _pthread_cleanup_buffer: owner */
+    uint64_t unwind_exc[8];  /* the forced unwind's exception object: owner */
 
     char name[16];
-    uint64_t rand;                  /* for yield=PERCENT */
-    uint32_t unannounced;           /* how often it was found blocked without notice */
+    uint64_t rand;        /* for yield=PERCENT */
+    uint32_t unannounced; /* how often it was found blocked without notice */
     bool is_g0;
     bool detached_at_birth;
-    int policy, priority;           /* virtual scheduling attributes */
-    uint64_t affinity[16];          /* virtual CPU mask, when has_affinity */
+    int policy, priority;  /* virtual scheduling attributes */
+    uint64_t affinity[16]; /* virtual CPU mask, when has_affinity */
     bool has_affinity;
 };
-#define GT_GF_MAIN     1u /* the process's first thread */
-#define GT_GF_USERSTK  2u /* runs on a stack of the program */
-#define GT_GF_EXITING  4u /* destructors run: no more cancellation */
+#define GT_GF_MAIN    1u /* the process's first thread */
+#define GT_GF_USERSTK 2u /* runs on a stack of the program */
+#define GT_GF_EXITING 4u /* destructors run: no more cancellation */
 #define GT_GF_NCALL   8u /* counted in gt_sched.ncall */
 
 #define GT_LIFE_ALIVE    0u
@@ -164,15 +164,15 @@ struct gt_g {
 #define GT_ATT_SIGNAL  2u
 #define GT_ATT_CANCEL  4u
 
-/* The only thread-local variables.  g is NULL off a goroutine (before start, on a foreign thread, in a
- * vfork child), the M's g0 on g0. */
+/* The only thread-local variables.  g is NULL off a goroutine (before start, on a foreign thread,
+ * in a vfork child), the M's g0 on g0. */
 struct gt_tls {
-    struct gt_g *g;         /* who runs */
-    struct gt_g *owner;     /* whose block this is (pthread_t -> G); never changes in a tenancy */
-    struct gt_parker pk;    /* a foreign thread's own */
+    struct gt_g *g;      /* who runs */
+    struct gt_g *owner;  /* whose block this is (pthread_t -> G); never changes in a tenancy */
+    struct gt_parker pk; /* a foreign thread's own */
     bool foreign_counted;
-    bool runtime;           /* a kernel thread of the runtime's own: sysmon, the maker */
-    bool in_vfork;          /* the child of a vfork runs on this block */
+    bool runtime;  /* a kernel thread of the runtime's own: sysmon, the maker */
+    bool in_vfork; /* the child of a vfork runs on this block */
 };
 extern __thread struct gt_tls gt_tls __attribute__((tls_model("initial-exec")));
 
@@ -183,11 +183,11 @@ static inline struct gt_g *gt_self(void)
     return likely(g != NULL) && unlikely(g->is_g0) ? NULL : g;
 }
 
-#define GT_P_IDLE  0u
-#define GT_P_RUN   1u
-#define GT_P_CALL  2u
-#define GT_P_CLAIM 3u
-#define GT_P_STOP  4u
+#define GT_P_IDLE            0u
+#define GT_P_RUN             1u
+#define GT_P_CALL            2u
+#define GT_P_CLAIM           3u
+#define GT_P_STOP            4u
 #define GT_PW(state, m, seq) ((uint64_t)(state) | (uint64_t)(m) << 4 | (uint64_t)(seq) << 32)
 #define GT_PW_STATE(w)       ((uint32_t)((w)&15))
 #define GT_PW_M(w)           ((uint32_t)((w) >> 4) & 0x0fffffffu)
@@ -197,53 +197,53 @@ static inline struct gt_g *gt_self(void)
 #define GT_MAXP 1024
 
 struct gt_p {
-    _Atomic uint64_t word;             /* see above; CAS acq_rel */
+    _Atomic uint64_t word; /* see above; CAS acq_rel */
     uint32_t id;
-    struct gt_p *link;                 /* pidle list: SCHED lock */
-    _Atomic uint32_t schedtick;        /* +1 at each execute; sysmon reads */
+    struct gt_p *link;                    /* pidle list: SCHED lock */
+    _Atomic uint32_t schedtick;           /* +1 at each execute; sysmon reads */
     GT_CACHE_ALIGN _Atomic uint32_t head; /* any M, CAS acq_rel: takes slots */
-    _Atomic uint32_t tail;             /* owner only, store release: publishes slots */
-    _Atomic(struct gt_g *) runnext;    /* owner stores; any M CASes to NULL */
+    _Atomic uint32_t tail;                /* owner only, store release: publishes slots */
+    _Atomic(struct gt_g *) runnext;       /* owner stores; any M CASes to NULL */
     _Atomic(struct gt_g *) runq[GT_RUNQ]; /* owner writes [tail]; readable in [head, tail) */
-    struct gt_g *gfree;                /* owner: dead Gs with their stacks */
+    struct gt_g *gfree;                   /* owner: dead Gs with their stacks */
     uint32_t ngfree;
     uint64_t rand;
     /* timers: 4-ary heap */
     GT_CACHE_ALIGN struct gt_lock timers_lock;
-    struct gt_g **heap;                /* TIMERS lock */
-    uint32_t nheap, capheap;           /* TIMERS lock */
-    _Atomic int64_t when0;             /* earliest deadline, INT64_MAX: none; store under the lock */
+    struct gt_g **heap;      /* TIMERS lock */
+    uint32_t nheap, capheap; /* TIMERS lock */
+    _Atomic int64_t when0;   /* earliest deadline, INT64_MAX: none; store under the lock */
     /* sysmon's own notes */
     uint32_t seen_tick;
     uint32_t seen_seq;
     int64_t seen_when;
     bool signalled;
-    _Atomic uint32_t signal_want;      /* sysmon asked for preemption of this tick */
+    _Atomic uint32_t signal_want; /* sysmon asked for preemption of this tick */
 };
 
 struct gt_m {
-    struct gt_g g0;                    /* scheduler context; ctx of the M's own stack */
-    struct gt_p *p;                    /* owner M only */
-    _Atomic(struct gt_g *) curg;       /* who runs on it; sysmon and dumps read */
-    uint32_t id;                       /* > 0 */
+    struct gt_g g0;              /* scheduler context; ctx of the M's own stack */
+    struct gt_p *p;              /* owner M only */
+    _Atomic(struct gt_g *) curg; /* who runs on it; sysmon and dumps read */
+    uint32_t id;                 /* > 0 */
     int ktid;
-    void *listed_tp;                   /* the block that glibc's list has for this kernel thread */
-    gt_sigset kmask;                   /* what the kernel's mask is now: owner */
-    bool pinned;                       /* its CPU mask is its last goroutine's: owner */
+    void *listed_tp; /* the block that glibc's list has for this kernel thread */
+    gt_sigset kmask; /* what the kernel's mask is now: owner */
+    bool pinned;     /* its CPU mask is its last goroutine's: owner */
     bool spinning;
-    bool nextspin;                     /* start spinning when p is handed over */
-    bool spare;                        /* made in advance, without a P */
-    _Atomic uint32_t ready;            /* futex: a spare is on the idle list; pairs with the maker */
-    struct gt_p *nextp;                /* handed over by startm; published by the note */
-    _Atomic uint32_t note;             /* futex: 1 = go */
-    struct gt_m *link;                 /* idle list: SCHED lock */
-    struct gt_m *alllink;              /* all Ms, push only */
+    bool nextspin;          /* start spinning when p is handed over */
+    bool spare;             /* made in advance, without a P */
+    _Atomic uint32_t ready; /* futex: a spare is on the idle list; pairs with the maker */
+    struct gt_p *nextp;     /* handed over by startm; published by the note */
+    _Atomic uint32_t note;  /* futex: 1 = go */
+    struct gt_m *link;      /* idle list: SCHED lock */
+    struct gt_m *alllink;   /* all Ms, push only */
     uint64_t rand;
-    uint32_t locks;                    /* debug: ranks held, a bit each */
-    char *sigstack;                    /* alternate stack for signals */
+    uint32_t locks;                                     /* debug: ranks held, a bit each */
+    char *sigstack;                                     /* alternate stack for signals */
     struct gt_g *(*g0fn)(struct gt_m *, struct gt_g *); /* mcall: what to run on g0 */
     struct gt_g *g0arg;
-    _Atomic uint32_t preempt_sent;     /* SIGURG of ours under way */
+    _Atomic uint32_t preempt_sent; /* SIGURG of ours under way */
 };
 
 #endif

@@ -380,7 +380,7 @@ START_TEST(test_rwlock_last_reader_wakes_writer)
     rw = 2;
     pthread_t t = start(writer, NULL);
     wait_queued((void *)&rw, 1);
-    ck_assert_int_eq(gt_rwlock_tryread(&rw, false), 0); /* readers are preferred ... */
+    ck_assert_int_eq(gt_rwlock_tryread(&rw, false), 0);     /* readers are preferred ... */
     ck_assert_int_eq(gt_rwlock_tryread(&rw, true), -EBUSY); /* ... or not */
     read_unlock();
     read_unlock();

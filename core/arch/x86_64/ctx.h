@@ -25,13 +25,13 @@ _Static_assert(offsetof(struct gt_ctx, tp) == CTX_TP, "switch.S");
 _Static_assert(offsetof(struct gt_ctx, mxcsr) == CTX_FPU, "switch.S");
 
 /* Words of a parked context, for a traceback. */
-#define GT_CTX_R15 0
-#define GT_CTX_R14 1
-#define GT_CTX_R13 2
-#define GT_CTX_R12 3
-#define GT_CTX_RBX 4
-#define GT_CTX_RBP 5
-#define GT_CTX_RIP 6
+#define GT_CTX_R15   0
+#define GT_CTX_R14   1
+#define GT_CTX_R13   2
+#define GT_CTX_R12   3
+#define GT_CTX_RBX   4
+#define GT_CTX_RBP   5
+#define GT_CTX_RIP   6
 #define GT_CTX_WORDS 7
 #endif
 #endif

@@ -10,8 +10,8 @@
  *          ucontext_t     <- rsp when gt_arch_sigreturn runs
  *   low    return address = gt_arch_sigreturn   <- rsp at the entry of fn: rsp % 16 == 8
  *
- * Source: the kernel's arch/x86/kernel/fpu/signal.c for the extended-state header (struct _fpx_sw_bytes
- * at byte 464), System V ABI 3.2.2 for the red zone.
+ * Source: the kernel's arch/x86/kernel/fpu/signal.c for the extended-state header (struct
+ * _fpx_sw_bytes at byte 464), System V ABI 3.2.2 for the red zone.
  */
 #include <signal.h>
 #include <ucontext.h>

@@ -218,11 +218,20 @@ int main(int argc, char **argv)
     const char *report_path = "/dev/null";
     for (int opt; (opt = getopt(argc, argv, "+t:g:o:r:")) != -1;) {
         switch (opt) {
-        case 't': limit = atof(optarg); break;
-        case 'g': grace = atof(optarg); break;
-        case 'o': object = optarg; break;
-        case 'r': report_path = optarg; break;
-        default: return EXIT_USAGE;
+        case 't':
+            limit = atof(optarg);
+            break;
+        case 'g':
+            grace = atof(optarg);
+            break;
+        case 'o':
+            object = optarg;
+            break;
+        case 'r':
+            report_path = optarg;
+            break;
+        default:
+            return EXIT_USAGE;
         }
     }
     if (optind == argc) {

@@ -144,8 +144,10 @@ static void make_reply(size_t body)
     reply = malloc(body + 200);
     if (!reply)
         die("malloc");
-    reply_size = (size_t)sprintf(reply, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                                        "Content-Length: %zu\r\n\r\n", body);
+    reply_size = (size_t)sprintf(reply,
+                                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                 "Content-Length: %zu\r\n\r\n",
+                                 body);
     for (size_t i = 0; i < body; i++)
         reply[reply_size++] = "abcdefghijklmnopqrstuvwxyz\n"[i % 27];
 }
