@@ -7,7 +7,7 @@
 # make bench, lint, stress, install PREFIX= DESTDIR=, uninstall, clean, deps
 # V=1 shows the commands.
 
-B := build
+B := $(if $(DEBUG),build/debug,build)
 CC := gcc
 OBJCOPY ?= objcopy
 Q := $(if $(V),,@)
@@ -26,6 +26,10 @@ SO_FLAGS := -std=gnu17 -D_GNU_SOURCE -D_LARGEFILE64_SOURCE -U_FORTIFY_SOURCE -I.
 	-fvisibility=hidden -fno-builtin -fno-stack-protector -ftls-model=initial-exec \
 	-fno-omit-frame-pointer -fno-tree-loop-distribute-patterns -fno-strict-aliasing \
 	-fasynchronous-unwind-tables $(WARN)
+ifdef DEBUG
+# lock ranks are checked; objects of their own
+SO_FLAGS += -DGT_DEBUG
+endif
 CORE_SRCS := $(wildcard core/*/*.c core/arch/x86_64/*.c)
 SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/stats.c preload/unwind.c
 SO_ASM := $(wildcard core/arch/x86_64/*.S interpose/*.S)
@@ -66,13 +70,38 @@ $(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
 # ---- the rest, each beside its sources ----
 
 CHECK_SUITES :=
-include preload/launcher.mk
--include tests/pthread/pthread.mk
--include tests/bench/bench.mk
--include tests/real/real.mk
--include tests/unit/unit.mk
+include preload/launcher.mk tests/pthread/pthread.mk tests/bench/bench.mk tests/real/real.mk
+-include tests/unit/unit.mk tools/lint/lint.mk
 
-.PHONY: all check lint install uninstall clean deps
+# ---- what must be installed ----
+
+DEPS_BUILD := gcc libc6-dev make binutils libelf-dev libdw-dev liblzma-dev libbz2-dev zlib1g-dev
+DEPS_CHECK := check pkg-config g++ procps
+DEPS_LINT := clang clang-format clang-tidy cppcheck
+DEPS_DEMO := python3
+
+deps-build:
+	@tools/deps.sh $(DEPS_BUILD)
+deps-check: deps-build
+	@tools/deps.sh $(DEPS_CHECK)
+deps-demo: deps-build
+	@tools/deps.sh $(DEPS_DEMO) || true
+deps: deps-build
+	@tools/deps.sh $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_DEMO) $(REAL_PACKAGES)
+
+# ---- tests ----
+
+# Each suite prints its own summary; all run, and the first failure is the exit status.
+check: deps-check
+	@$(MAKE) --no-print-directory all $(CHECK_SUITES)
+	@rc=0; for s in $(CHECK_SUITES); do \
+		GT_SO=$(abspath $(SO)) GT_LAUNCHER=$(abspath $(LAUNCHER)) T='$(T)' $$s || rc=1; \
+	done; [ $$rc = 0 ] && echo "make check: all suites passed" || \
+		{ echo "make check: there were failures" >&2; exit 1; }
+
+demo: | deps-demo
+
+.PHONY: all check install uninstall clean deps deps-build deps-check deps-demo
 .DEFAULT_GOAL := all
 
 clean:

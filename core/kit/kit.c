@@ -12,12 +12,40 @@ void (*gt_fatal_dump)(void);
 
 #define LOCK_SPINS 60
 
+#ifdef GT_DEBUG
+/* The ranks that this thread holds, a bit each.  Die on a wrong order, naming both. */
+static __thread uint32_t held __attribute__((tls_model("initial-exec")));
+
+static void take_rank(enum gt_rank rank)
+{
+    if (rank != GT_RANK_NONE && (held >> rank))
+        if (!(rank == GT_RANK_SEMA && held >> rank == 1)) /* two buckets, in address order */
+            gt_fatal("lock order: taken, held", rank, (long)held);
+    held |= rank == GT_RANK_NONE ? 0 : 1u << rank;
+}
+
+static void drop_rank(enum gt_rank rank)
+{
+    held &= rank == GT_RANK_NONE ? ~0u : ~(1u << rank);
+}
+#else
+static inline void take_rank(enum gt_rank rank)
+{
+    (void)rank;
+}
+
+static inline void drop_rank(enum gt_rank rank)
+{
+    (void)rank;
+}
+#endif
+
 /* word: 0 free, 1 held, 2 held and somebody may sleep.  Source: futexes are tricky (Drepper),
  * mutex 2. */
 void gt_lock(struct gt_lock *l, enum gt_rank rank)
 {
-    (void)rank;
     uint32_t v = 0;
+    take_rank(rank);
     if (likely(cas_acq(&l->word, &v, 1)))
         return;
     for (int i = 0; i < LOCK_SPINS; i++) {
@@ -32,14 +60,16 @@ void gt_lock(struct gt_lock *l, enum gt_rank rank)
 
 bool gt_trylock(struct gt_lock *l, enum gt_rank rank)
 {
-    (void)rank;
     uint32_t v = 0;
-    return cas_acq(&l->word, &v, 1);
+    if (!cas_acq(&l->word, &v, 1))
+        return false;
+    take_rank(rank);
+    return true;
 }
 
 void gt_unlock(struct gt_lock *l, enum gt_rank rank)
 {
-    (void)rank;
+    drop_rank(rank);
     if (unlikely(xchg_rel(&l->word, 0) == 2))
         gt_futex_wake(&l->word, 1);
 }

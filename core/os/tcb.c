@@ -163,10 +163,6 @@ static int calibrate(void)
         while (!load_acq(&gt_cal[i].up))
             sys_sched_yield();
     if (made == 2) {
-        if (!T.size) /* before glibc 2.34: what lies between the block and the stack's end */
-            T.size = (size_t)(GT_MIN(stk[0] + CAL_STACK - (gt_cal[0].tp > stk[1] ? 0 : 0),
-                                     stk[0] + CAL_STACK) -
-                              gt_cal[0].tp);
         bad = compare(stk);
     }
     store_rel(&cal_go, 1);

@@ -103,10 +103,18 @@ static int frames_of(struct gt_g *g, const void *uc, uintptr_t *pcs)
     return 1;
 }
 
+/* How long it sleeps: the cycle counter, at the mean rate since the start. */
+static int64_t waited(const struct gt_g *g, int64_t now)
+{
+    uint64_t cycles = gt_arch_cycles() - gt_sched.start_cycles;
+    int64_t ns = now - gt_sched.start_ns;
+    return (int64_t)((double)(gt_arch_cycles() - g->waitsince) * (double)ns / (double)(cycles | 1));
+}
+
 static void print_g(struct gt_g *g, const void *uc, int64_t now)
 {
     uintptr_t pcs[MAX_FRAMES];
-    int64_t mins = g->waitsince ? (now - g->waitsince) / (60 * GT_SEC) : 0;
+    int64_t mins = load_acq(&g->status) == GT_G_PARK ? waited(g, now) / (60 * GT_SEC) : 0;
     char wait[32] = "", onm[32] = "", name[24] = "";
     if (mins > 0)
         gt_snprintf(wait, sizeof(wait), ", %ld minutes", (long)mins);

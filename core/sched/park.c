@@ -144,6 +144,7 @@ enum gt_wake gt_park(struct gt_parker *pk, uint64_t ticket, enum gt_reason why, 
     if (load_rlx(&g->attention) & who)
         give_up(pk, ticket, GT_WAKE_SIGNAL);
     add_rlx(&gt_park_count[why], 1);
+    g->waitsince = gt_arch_cycles();
     if (!(load_acq(&pk->word) & GT_PK_OUTCOME))
         gt_mcall(g, park_g0);
     store_rlx(&g->intr_ticket, 0);

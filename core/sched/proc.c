@@ -119,7 +119,7 @@ static void g_init(struct gt_g *g, int tid)
     store_rlx(&g->intr_ticket, 0);
     g->name[0] = '\0';
     g->has_affinity = false;
-    g->rand = g->goid * 0x9e3779b97f4a7c15ull | 1;
+    g->rand = ((g->goid + gt_cfg.seed) * 0x9e3779b97f4a7c15ull) | 1;
     gt_memset(g->affinity, 0, sizeof(g->affinity));
     gt_memset(&g->altstack, 0, sizeof(g->altstack));
     g->altstack.ss_flags = SS_DISABLE;
@@ -475,6 +475,8 @@ static int make_ps(int n)
         store_rlx(&p->when0, INT64_MAX);
         gt_sched.allp[i] = p;
     }
+    gt_sched.start_ns = gt_nanotime();
+    gt_sched.start_cycles = gt_arch_cycles();
     gt_sched.nprocs = n;
     GT_SYS3(SYS_sched_getaffinity, 0, sizeof(gt_sched.cpus), gt_sched.cpus);
     for (int i = n - 1; i > 0; i--)
@@ -511,6 +513,7 @@ int gt_sched_start(int nprocs)
     if (r)
         gt_fatal("cannot make the first kernel threads: error", -r, 0);
     gt_sched.solo = NULL;
+    gt_random_yields = gt_cfg.yield_pct != 0;
     store_rel(&gt_started, true);
     gt_rt_leave(gt_self());
     return 0;

@@ -823,6 +823,15 @@ void gt_rt_reacquire(struct gt_g *g)
         get_p(g);
 }
 
+bool gt_random_yields;
+
+void gt_rt_yield_now_and_then(struct gt_g *g)
+{
+    if (load_rlx(&g->in_rt) == 1 && load_rlx(&g->status) == GT_G_RUN &&
+        gt_rand(&g->rand) % 100 < (uint64_t)gt_cfg.yield_pct)
+        gt_gosched(g);
+}
+
 /* Calls that may well sleep for long: the P goes to others at once. */
 static bool blocks_long(long nr)
 {

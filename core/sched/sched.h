@@ -55,6 +55,9 @@ extern void *(*gt_g_main)(struct gt_g *g);
  * holds a P.  They nest.  leave may yield and may run signal handlers (user code!): hold nothing.
  */
 void gt_rt_reacquire(struct gt_g *g);
+/* GOTHREAD=yield=PERCENT: now and then another goroutine goes first, where one may. */
+extern bool gt_random_yields;
+void gt_rt_yield_now_and_then(struct gt_g *g);
 void gt_rt_attend(struct gt_g *g);
 static inline void gt_rt_enter(struct gt_g *g)
 {
@@ -64,6 +67,8 @@ static inline void gt_rt_enter(struct gt_g *g)
     if (unlikely(!m->p ||
                  (load_rlx(&m->p->word) & 0xffffffffull) != (uint32_t)GT_PW(GT_P_RUN, m->id, 0)))
         gt_rt_reacquire(g);
+    if (unlikely(gt_random_yields))
+        gt_rt_yield_now_and_then(g);
 }
 static inline void gt_rt_leave(struct gt_g *g)
 {

@@ -21,6 +21,8 @@ struct gt_sched {
     _Atomic uint32_t ncall;             /* Ps left in CALL by entersyscallblock */
     _Atomic uint32_t sysmonwait;        /* sysmon sleeps until pidleget */
     _Atomic uint32_t sysmon_note;
+    int64_t start_ns; /* when the scheduler started, on both clocks */
+    uint64_t start_cycles;
     int nprocs;
     uint64_t cpus[16]; /* the process's CPU mask at the start */
     struct gt_p *allp[GT_MAXP];

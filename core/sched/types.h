@@ -115,7 +115,7 @@ struct gt_g {
     _Atomic uint64_t intr_ticket;        /* the ticket that signals may win now, 0: none; or'ed with
                                             the GT_ATT_* bits that may.  Owner writes, gt_kick reads */
     _Atomic uint32_t waitreason;         /* enum gt_reason; written before parking */
-    int64_t waitsince;                   /* ns, 0: not measured; written by sysmon's sweep */
+    uint64_t waitsince;                  /* ns, 0: not measured; written by sysmon's sweep */
     struct gt_g *alllink;                /* list of all Gs: ALLG lock */
 
     /* life and join: SEMA bucket of &g->life */
