@@ -92,7 +92,7 @@ void gt_timer_add(struct gt_g *g, uint64_t ticket, int64_t when)
 static struct gt_g *take(struct gt_p *p, uint32_t i)
 {
     struct gt_g *g = p->heap[i], *last = p->heap[--p->nheap];
-    store_rlx(&g->timer.p, NULL);
+    store_rel(&g->timer.p, NULL); /* pairs with gt_timer_del: we have read all we need of g */
     if (last != g) {
         place(p, i, last);
         sift_up(p, i);
@@ -103,7 +103,7 @@ static struct gt_g *take(struct gt_p *p, uint32_t i)
 
 void gt_timer_del(struct gt_g *g)
 {
-    struct gt_p *p = load_rlx(&g->timer.p);
+    struct gt_p *p = load_acq(&g->timer.p);
     if (!p)
         return;
     gt_lock(&p->timers_lock, GT_RANK_TIMERS);
@@ -125,8 +125,9 @@ int64_t gt_timer_run(struct gt_p *p, int64_t now)
             gt_unlock(&p->timers_lock, GT_RANK_TIMERS);
             continue;
         }
+        /* the ticket first: once take() has cleared timer.p, its owner may set the next timer */
+        uint64_t ticket = p->heap[0]->timer.ticket;
         struct gt_g *g = take(p, 0);
-        uint64_t ticket = g->timer.ticket;
         publish_first(p);
         struct gt_wakee w;
         bool won = gt_park_win(&g->pk, ticket, GT_WAKE_TIMEOUT, &w);
