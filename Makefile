@@ -31,7 +31,7 @@ ifdef DEBUG
 SO_FLAGS += -DGT_DEBUG
 endif
 CORE_SRCS := $(wildcard core/*/*.c core/arch/x86_64/*.c)
-SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/stats.c preload/unwind.c
+SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/unwind.c
 SO_ASM := $(wildcard core/arch/x86_64/*.S interpose/*.S)
 SO_OBJS := $(SO_SRCS:%.c=$(B)/so/%.o) $(SO_ASM:%.S=$(B)/so/%.o)
 

@@ -19,8 +19,8 @@
 #include "core/sched/netpoll.h"
 #include "core/sched/signal.h"
 #include "interpose/pobj.h"
+#include "interpose/stats.h"
 #include "interpose/thread.h"
-#include "preload/stats.h"
 
 /* ---- on the listed block ---- */
 
@@ -31,6 +31,24 @@ GT_NOINLINE long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg)
     long r = fn(arg);
     gt_arch_set_tp(tp);
     return r;
+}
+
+/* The one thread of a fork's child, before it starts the scheduler again: libc's list has its M's
+ * block still.  On that block a signal would find no goroutine, so there are none meanwhile. */
+static long solo_on_listed(struct gt_g *solo, long (*fn)(void *), void *arg)
+{
+    gt_sigset all = ~0ull, old;
+    sys_sigprocmask(SIG_SETMASK, &all, &old);
+    long r = gt_on_listed(solo, fn, arg);
+    sys_sigprocmask(SIG_SETMASK, &old, NULL);
+    return r;
+}
+
+/* That thread, if it is the caller. */
+static struct gt_g *solo_self(void)
+{
+    struct gt_g *solo = gt_solo();
+    return solo && gt_tls.owner == solo ? solo : NULL;
 }
 
 /* ---- wiring ---- */
@@ -116,8 +134,9 @@ static void run_after(size_t n, bool child)
 
 static long raw_fork(void *arg)
 {
-    long (*f)(void) = arg;
-    return f();
+    pid_t (*f)(void) = (pid_t(*)(void))arg;
+    pid_t pid = f();
+    return pid < 0 ? -errno : pid;
 }
 
 static pid_t fork_with(pid_t (*real)(void), bool handlers)
@@ -142,15 +161,15 @@ static pid_t fork_with(pid_t (*real)(void), bool handlers)
             gt_rt_leave(g);
         }
     } else {
-        struct gt_g *solo = gt_solo();
-        pid = real();
+        struct gt_g *solo = solo_self();
+        pid = (pid_t)(solo ? solo_on_listed(solo, raw_fork, (void *)real) : raw_fork((void *)real));
         if (pid == 0 && solo) {
             gt_tid_set(solo->tp, sys_getpid());
             solo->tid = sys_getpid();
         }
     }
     run_after(n, pid == 0);
-    return pid < 0 ? (pid_t)gt_ret(-ENOMEM) : pid;
+    return (pid_t)gt_ret(pid);
 }
 
 GT_EXPORT pid_t fork(void)
@@ -379,8 +398,10 @@ static int set_ids(void *fn, unsigned long a, unsigned long b, unsigned long c)
     struct ids i = {
         .fn = (int (*)(unsigned long, unsigned long, unsigned long))fn, .a = a, .b = b, .c = c};
     struct gt_g *g = gt_self();
-    if (!g)
-        return (int)gt_ret(call_ids(&i));
+    if (!g) {
+        struct gt_g *solo = gt_in_vfork() ? NULL : solo_self();
+        return (int)gt_ret(solo ? solo_on_listed(solo, call_ids, &i) : call_ids(&i));
+    }
     gt_rt_enter(g);
     long r = gt_on_listed(g, call_ids, &i);
     gt_rt_leave(g);

@@ -167,8 +167,14 @@ static GT_NOINLINE int lock_any(pthread_mutex_t *m, enum how how, int clock,
 static inline void release(pthread_mutex_t *m)
 {
     _Atomic uint32_t *word = word_of(m);
-    if (likely(gt_mutex_try_unlock(word)))
+    if (likely(gt_mutex_try_unlock(word))) {
+        /* a loop around a lock is in our text nearly always, where it can't be preempted: so it
+         * looks itself */
+        struct gt_g *self = gt_tls.g;
+        if (unlikely(self && (load_rlx(&self->attention) & GT_ATT_PREEMPT)))
+            gt_sync_leave(gt_sync_enter());
         return;
+    }
     struct gt_g *g = gt_sync_enter();
     gt_mutex_unlock_slow(word);
     gt_sync_leave(g);

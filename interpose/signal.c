@@ -58,7 +58,7 @@ static gt_sigset interrupting; /* siginterrupt(sig, 1) */
 
 static sighandler_t set_simple(int sig, sighandler_t h, int flags)
 {
-    struct sigaction a = {.sa_handler = h, .sa_flags = flags}, old;
+    struct sigaction a = {.sa_handler = h, .sa_flags = flags}, old = {0};
     if (h == SIG_ERR || sig < 1 || sig > 64) {
         gt_ret(-EINVAL);
         return SIG_ERR;
@@ -91,7 +91,7 @@ extern __typeof__(signal) __sysv_signal
 
 GT_EXPORT int siginterrupt(int sig, int flag)
 {
-    struct sigaction a;
+    struct sigaction a = {0};
     if (!ours())
         return REAL(siginterrupt)(sig, flag);
     if (sigaction(sig, NULL, &a))

@@ -140,9 +140,9 @@ static bool script_interpreter(const char *path, char interp[PATH_MAX], bool *sc
     const char *name = strncmp(line, "#!", 2) == 0 ? line + 2 : "";
     name += strspn(name, " \t");
     *script = name[0] != '\0';
-    snprintf(interp, PATH_MAX, "%.*s", (int)strcspn(name, " \t"), name);
     if (!*script)
-        strcpy(interp, "/bin/sh");
+        name = "/bin/sh";
+    snprintf(interp, PATH_MAX, "%.*s", (int)strcspn(name, " \t"), name);
     return true;
 }
 
@@ -225,6 +225,8 @@ static bool set_preload(const char *object)
     char *list = malloc(strlen(object) + (old != NULL ? strlen(old) : 0) + 2);
     if (copy == NULL || list == NULL) {
         say("%s", strerror(ENOMEM));
+        free(copy);
+        free(list);
         return false;
     }
     char *end = stpcpy(list, object);
@@ -246,6 +248,8 @@ static bool set_gothread(const char *key, const char *value)
     char *list = malloc((old != NULL ? strlen(old) : 0) + n + strlen(value) + 3);
     if (copy == NULL || list == NULL) {
         say("%s", strerror(ENOMEM));
+        free(copy);
+        free(list);
         return false;
     }
     char *end = list;

@@ -9,7 +9,7 @@
 #include "core/os/real.h"
 #include "core/sched/dump.h"
 #include "interpose/interpose.h"
-#include "preload/stats.h"
+#include "interpose/stats.h"
 #include "preload/unwind.h"
 
 #include <sys/auxv.h>

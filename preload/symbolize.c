@@ -51,9 +51,9 @@ static bool maps_add(struct maps *m, const char *line)
     if (name == NULL)
         return false;
     name[strcspn(name, "\n")] = '\0';
-    const struct map *last = m->n > 0 ? &m->v[m->n - 1] : NULL;
-    bool same = last != NULL && name[0] != '\0' && strcmp(last->name, name) == 0;
-    m->v[m->n++] = (struct map){start, end, same ? last->base : start, name};
+    size_t n = m->n++;
+    bool same = n > 0 && name[0] != '\0' && strcmp(m->v[n - 1].name, name) == 0;
+    m->v[n] = (struct map){start, end, same ? m->v[n - 1].base : start, name};
     return true;
 }
 
@@ -242,6 +242,7 @@ int gt_symbolize_pid(const char *pid, char *const *pcs, int n, FILE *out)
     FILE *in = fopen(path, "re");
     if (in == NULL || !maps_read(&m, in)) {
         fprintf(stderr, "gothread: symbolize: %s: %s\n", path, strerror(errno));
+        maps_free(&m);
         return 1;
     }
     fclose(in);

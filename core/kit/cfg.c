@@ -88,7 +88,7 @@ static void out_quoted(struct out *o, struct text t)
 {
     out_char(o, '"');
     for (size_t i = 0; i < t.n && i < 60; i++)
-        out_char(o, t.s[i] >= ' ' && t.s[i] <= '~' ? t.s[i] : '?');
+        out_char(o, (char)(t.s[i] >= ' ' && t.s[i] <= '~' ? t.s[i] : '?'));
     out_str(o, t.n > 60 ? "...\"" : "\"");
 }
 

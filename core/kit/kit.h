@@ -85,12 +85,12 @@ static inline uint64_t gt_rand(uint64_t *s)
 }
 
 /* ---- statistics ----  one relaxed counter each; X(name in --stats) */
+/* clang-format off */
 #define GT_STATS(X)                                                                                \
-    X(goroutines_created)                                                                          \
-    X(goroutines_live)                                                                             \
-    X(goroutines_peak) X(ms_made) X(ms_peak) X(steals) X(preemptions) X(netpoll_wakes)             \
-        X(announced_syscalls) X(p_retakes) X(unannounced_blocks) X(foreign_threads)                \
-            X(signals_delivered) X(timers_fired)
+    X(goroutines_created) X(goroutines_live) X(goroutines_peak) X(ms_made) X(ms_peak)              \
+    X(steals) X(preemptions) X(netpoll_wakes) X(announced_syscalls) X(p_retakes)                   \
+    X(unannounced_blocks) X(foreign_threads) X(signals_delivered) X(timers_fired)
+/* clang-format on */
 enum gt_stat {
 #define X(n) GT_STAT_##n,
     GT_STATS(X)

@@ -145,5 +145,5 @@ char gt_kthread_state(int tid)
     for (char *p = buf; *p; p++)
         if (*p == ')')
             e = p;
-    return e && e[1] == ' ' ? e[2] : 0;
+    return (char)(e && e[1] == ' ' ? e[2] : 0);
 }

@@ -113,7 +113,8 @@ static void pd_reset(struct gt_pollfd *pd, int fd)
 {
     pd->fd = fd;
     pd->gen++;
-    pd->registered = pd->unpollable = pd->detached = false;
+    pd->registered = pd->unpollable = false;
+    store_rlx(&pd->detached, false);
     store_rlx(&pd->kind, GT_FD_UNKNOWN);
     store_rlx(&pd->flags, 0);
     store_rlx(&pd->hup, 0);

@@ -111,6 +111,8 @@ static void g_init(struct gt_g *g, int tid)
     g->result = NULL;
     g->waitsince = 0;
     g->unannounced = 0;
+    g->spin_pc = 0;
+    store_rlx(&g->spins, 0);
     g->cleanup = g->old_cleanup = NULL;
     g->sigseq = 0;
     g->sigq = NULL;

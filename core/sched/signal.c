@@ -46,6 +46,7 @@
 
 #define NSIG_        64
 #define NNODES       4096
+#define SPIN_SPAN    512 /* bytes of text that a spinning loop may take */
 #define SIGSTACK     (64ul << 10)
 #define SA_RESTORER_ 0x04000000ul
 #define RESERVED     (GT_SIGBIT(SIGURG) | GT_SIGBIT(32) | GT_SIGBIT(33))
@@ -674,6 +675,12 @@ static void on_sigurg(struct gt_g *g, void *uc)
         if (att & (GT_ATT_SIGNAL | GT_ATT_CANCEL))
             gt_arch_syscall_abort(uc);
         return;
+    }
+    if (att & GT_ATT_PREEMPT) {
+        uintptr_t pc = gt_arch_uc_pc(uc);
+        bool near = pc - g->spin_pc + SPIN_SPAN < 2 * SPIN_SPAN;
+        store_rlx(&g->spins, near ? load_rlx(&g->spins) + 1 : 0);
+        g->spin_pc = pc;
     }
     bool async = (att & GT_ATT_CANCEL) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC);
     if ((att & GT_ATT_SIGNAL) || async ||

@@ -24,6 +24,7 @@
 #define TICK_MAX     (10 * GT_MS)
 #define SLICE        (10 * GT_MS)
 #define SLICE_SHARED (2 * GT_MS)
+#define SLICE_SPIN   (200 * GT_US)
 #define IDLE_SLEEP   (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
 static struct {
@@ -137,12 +138,17 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
-/* How long a goroutine may run unseen.  With others queued behind it as long as the kernel would
- * give it: a thread that spins for one of them must not cost 10 ms each time.  The first look comes
- * early: it may be blocked. */
-static int64_t slice(struct gt_p *p)
+/* How long a goroutine may run unseen.  With others queued behind it about as long as the kernel
+ * would give it; and much shorter when it was found at the same place each time: a thread that
+ * spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O threads
+ * with one P). */
+static int64_t slice(struct gt_p *p, uint64_t w)
 {
-    return gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) ? SLICE : SLICE_SHARED;
+    if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize))
+        return SLICE;
+    struct gt_m *m = m_of(GT_PW_M(w));
+    struct gt_g *g = m ? load_acq(&m->curg) : NULL;
+    return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
 }
 
 static int retake(int64_t now)
@@ -159,7 +165,7 @@ static int retake(int64_t now)
                 p->seen_tick = tick;
                 p->seen_seq = GT_PW_SEQ(w);
                 p->seen_when = now;
-            } else if (now - p->seen_when >= slice(p)) {
+            } else if (now - p->seen_when >= slice(p, w)) {
                 p->seen_when = now;
                 n += look_at_running(p, w, now);
             }

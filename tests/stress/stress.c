@@ -27,12 +27,12 @@
 
 enum { CELLS = 64, KINDS = 4, SLOTS = 8, BOXES = 256, CHILDREN_MAX = 300, STALL_S = 40 };
 
+/* clang-format off */
 #define OPS(O)                                                                                     \
-    O(lock)                                                                                        \
-    O(trylock)                                                                                     \
-    O(timedlock) O(rwlock) O(semaphore) O(tokens) O(rendezvous) O(barrier) O(pipe) O(stream)       \
-        O(event) O(transfer) O(sleeping) O(yield) O(spinlock) O(once) O(children) O(detached)      \
-            O(own_data) O(memory) O(mailbox) O(compute)
+    O(lock) O(trylock) O(timedlock) O(rwlock) O(semaphore) O(tokens) O(rendezvous) O(barrier)      \
+    O(pipe) O(stream) O(event) O(transfer) O(sleeping) O(yield) O(spinlock) O(once)                \
+    O(children) O(detached) O(own_data) O(memory) O(mailbox) O(compute)
+/* clang-format on */
 
 enum op {
 #define O(name) OP_##name,

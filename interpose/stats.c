@@ -3,7 +3,7 @@
  * The statistics that --stats prints.  Runs at the end of the process, on any thread; counters may
  * still move.
  */
-#include "preload/stats.h"
+#include "interpose/stats.h"
 
 #include <dlfcn.h>
 
