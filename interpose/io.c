@@ -13,6 +13,7 @@
  * Regular files never say EAGAIN: announced calls, so that the P can be taken meanwhile.  How many
  * of them sit in the kernel at once is not limited.
  */
+#include "core/sched/signal.h"
 #include "interpose/io.h"
 
 #include <netinet/in.h>
@@ -219,6 +220,21 @@ void gt_io_note_short(struct gt_io *io, long r, size_t n)
         store_rlx(&io->pd->drained, drained_mark(io));
 }
 
+/* SIGPIPE belongs to the thread that wrote.  When that one blocks it, the kernel keeps it for the
+ * kernel thread, and another goroutine there would get it: so it moves to its owner at once. */
+static void io_own_sigpipe(struct gt_g *g)
+{
+    gt_sigset set = GT_SIGBIT(SIGPIPE);
+    struct timespec zero = {0, 0};
+    siginfo_t si;
+    long r;
+    do {
+        r = GT_SYS6(SYS_rt_sigtimedwait, &set, &si, &zero, sizeof(set), 0, 0);
+    } while (r == -EINTR);
+    if (r == SIGPIPE)
+        gt_sig_send(g, SIGPIPE, &si);
+}
+
 long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
 {
     long r;
@@ -229,6 +245,8 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
         if (io->pd)
             io->seq = gt_netpoll_seq(io->pd, io->dir);
         r = first && io_known_empty(io) ? -EAGAIN : attempt(io, arg);
+        if (unlikely(r == -EPIPE) && (io->g->sigmask & GT_SIGBIT(SIGPIPE)))
+            io_own_sigpipe(io->g);
         first = false;
         if (r == -EAGAIN && !io->announce) {
             r = io_block(io);

@@ -299,6 +299,23 @@ GT_EXPORT int tgkill(pid_t pid, pid_t tid, int sig)
     return b.g ? (int)gt_ret(-pthread_kill((pthread_t)b.g->tp, sig)) : REAL(tgkill)(pid, tid, sig);
 }
 
+/* To our own process, with a handler: queued before we return, as the kernel does it, so that what
+ * the caller does next can't overtake the signal. */
+GT_EXPORT int kill(pid_t pid, int sig)
+{
+    struct gt_sigact a;
+    if (!gt_self() || pid != sys_getpid() || sig == 0 || gt_sig_action(sig, NULL, &a) != 0 ||
+        a.handler == (void *)SIG_DFL || a.handler == (void *)SIG_IGN)
+        return REAL(kill)(pid, sig);
+    struct gt_g *to = gt_sig_taker(sig);
+    if (!to)
+        return REAL(kill)(pid, sig);
+    siginfo_t si = {.si_signo = sig, .si_code = SI_USER};
+    si.si_pid = pid;
+    si.si_uid = getuid();
+    return (int)gt_ret(-send_to(to, sig, &si));
+}
+
 GT_EXPORT int raise(int sig)
 {
     struct gt_g *g = gt_self();

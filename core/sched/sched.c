@@ -672,7 +672,10 @@ static struct gt_g *gosched_g0(struct gt_m *m, struct gt_g *g)
     g->m = NULL;
     store_rel(&g->status, GT_G_READY);
     g->schedlink = NULL;
-    gt_runqput(m->p, g, false);
+    if (load_seq(&gt_sched.runqsize)) /* behind those who wait there: they have no other way in */
+        gt_globrunqput(g, 1);
+    else
+        gt_runqput(m->p, g, false);
     return NULL;
 }
 

@@ -608,6 +608,23 @@ static void to_sysmon(struct gt_signode *n)
     wake_sysmon();
 }
 
+struct gt_g *gt_sig_taker(int sig)
+{
+    struct pick p = {.sig = sig};
+    gt_foreach_g(consider, &p);
+    return p.g;
+}
+
+/* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
+static void kick_later(struct gt_g *g)
+{
+    struct gt_signode *kick = node_get(0, NULL);
+    if (kick) {
+        kick->to = g;
+        to_sysmon(kick);
+    }
+}
+
 /* ---- the trampoline: in a signal frame, on the M's alternate stack ---- */
 
 static bool preemptible(uintptr_t pc)
@@ -678,7 +695,7 @@ static void on_sigurg(struct gt_g *g, void *uc)
     }
     if (att & GT_ATT_PREEMPT) {
         uintptr_t pc = gt_arch_uc_pc(uc);
-        bool near = pc - g->spin_pc + SPIN_SPAN < 2 * SPIN_SPAN;
+        bool near = pc - g->spin_pc + SPIN_SPAN < 2ul * SPIN_SPAN;
         store_rlx(&g->spins, near ? load_rlx(&g->spins) + 1 : 0);
         g->spin_pc = pc;
     }
@@ -783,20 +800,21 @@ static void tramp(int sig, siginfo_t *si, void *uc)
     bool mine =
         !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig)) && (thread_directed(si) || g == gt_sched.g1);
     if (!mine) {
-        n->to = thread_directed(si) && !g->is_g0 ? g : NULL;
-        to_sysmon(n);
+        struct gt_g *to = thread_directed(si) && !g->is_g0 ? g : gt_sig_taker(sig);
+        if (!to) {
+            to_sysmon(n); /* held until somebody takes it */
+            return;
+        }
+        /* posted now, so that its handler runs before anything that it does from here on */
+        post(to, n);
+        kick_later(to);
         return;
     }
     post(g, n);
     if (load_rlx(&g->in_rt) == 0 && inject(g, uc))
         return;
     gt_arch_syscall_abort(uc);
-    struct gt_signode *kick = node_get(0, NULL);
-    if (kick) { /* it may be on its way to sleep and have looked already */
-        kick->sig = 0;
-        kick->to = g;
-        to_sysmon(kick);
-    }
+    kick_later(g);
 }
 
 /* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ----

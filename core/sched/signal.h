@@ -26,6 +26,8 @@ void gt_sig_setmask(struct gt_g *g, gt_sigset mask);
 /* A signal to one goroutine: queue and wake it, or the default action of the process.  0, -EINVAL,
  * -EAGAIN.  info may be NULL.  In a runtime section, or off a goroutine. */
 int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info);
+/* The goroutine that takes a process-directed signal now, NULL: all block it.  Lock-free. */
+struct gt_g *gt_sig_taker(int sig);
 /* Takes the first pending signal of the goroutine that is in set; 0: none. */
 int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info);
 /* Pending and not yet delivered. */

@@ -25,6 +25,7 @@
 #define SLICE        (10 * GT_MS)
 #define SLICE_SHARED (2 * GT_MS)
 #define SLICE_SPIN   (200 * GT_US)
+#define RETRY        (200 * GT_US) /* after a preemption that may have been refused */
 #define IDLE_SLEEP   (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
 static struct {
@@ -100,6 +101,19 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
 
 bool gt_sched_idle(void);
 
+/* How long a goroutine may run unseen.  With others behind it, queued or with a deadline that has
+ * passed, about as long as the kernel would give it; and much shorter when it was found at the same
+ * place each time: a thread that spins for one that waits for its P costs a whole slice for each
+ * hand-over (redis' I/O threads with one P). */
+static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
+{
+    if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) && gt_timer_first() > now)
+        return SLICE;
+    struct gt_m *m = m_of(GT_PW_M(w));
+    struct gt_g *g = m ? load_acq(&m->curg) : NULL;
+    return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
+}
+
 static bool look_at_running(struct gt_p *p, uint64_t w, int64_t now)
 {
     struct gt_m *m = m_of(GT_PW_M(w));
@@ -114,8 +128,11 @@ static bool look_at_running(struct gt_p *p, uint64_t w, int64_t now)
     if (!g)
         return false;
     or_acqrel(&g->attention, GT_ATT_PREEMPT);
-    if (!gt_cfg.asyncpreemptoff && load_rlx(&g->in_rt) == 0)
+    if (!gt_cfg.asyncpreemptoff && load_rlx(&g->in_rt) == 0) {
         gt_send_preempt(m);
+        /* refused where it is in a library that may hold a lock: ask again soon */
+        p->seen_when = now - slice(p, w, now) + RETRY;
+    }
     return true;
 }
 
@@ -138,19 +155,6 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
-/* How long a goroutine may run unseen.  With others queued behind it about as long as the kernel
- * would give it; and much shorter when it was found at the same place each time: a thread that
- * spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O threads
- * with one P). */
-static int64_t slice(struct gt_p *p, uint64_t w)
-{
-    if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize))
-        return SLICE;
-    struct gt_m *m = m_of(GT_PW_M(w));
-    struct gt_g *g = m ? load_acq(&m->curg) : NULL;
-    return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
-}
-
 static int retake(int64_t now)
 {
     int n = 0;
@@ -165,7 +169,7 @@ static int retake(int64_t now)
                 p->seen_tick = tick;
                 p->seen_seq = GT_PW_SEQ(w);
                 p->seen_when = now;
-            } else if (now - p->seen_when >= slice(p, w)) {
+            } else if (now - p->seen_when >= slice(p, w, now)) {
                 p->seen_when = now;
                 n += look_at_running(p, w, now);
             }
@@ -205,10 +209,11 @@ static bool all_idle(void)
     return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs;
 }
 
-/* Is a goroutine ready while no P is idle? */
+/* Is a goroutine ready, or soon to be woken, while no P is idle? */
 static bool somebody_waits(void)
 {
-    return load_rlx(&gt_sched.npidle) == 0 && !gt_sched_idle();
+    return load_rlx(&gt_sched.npidle) == 0 &&
+           (!gt_sched_idle() || gt_timer_first() < gt_nanotime() + TICK_MAX);
 }
 
 /* Sleeps while every P is idle; pidleget and signals wake it. */

@@ -137,11 +137,11 @@ struct gt_g {
     uint64_t unwind_exc[8];  /* the forced unwind's exception object: owner */
 
     char name[16];
-    uint64_t rand;        /* for yield=PERCENT */
-    uintptr_t spin_pc;       /* where it was preempted last: owner */
-    _Atomic uint32_t spins;  /* preempted so often at about the same place: it may be spinning for
-                                one that waits for its P; sysmon reads */
-    uint32_t unannounced; /* how often it was found blocked without notice */
+    uint64_t rand;          /* for yield=PERCENT */
+    uintptr_t spin_pc;      /* where it was preempted last: owner */
+    _Atomic uint32_t spins; /* preempted so often at about the same place: it may be spinning for
+                               one that waits for its P; sysmon reads */
+    uint32_t unannounced;   /* how often it was found blocked without notice */
     bool is_g0;
     bool detached_at_birth;
     int policy, priority;  /* virtual scheduling attributes */

@@ -331,6 +331,11 @@ static void *noted(void *flags)
     return (void *)(uintptr_t)gt_park(p, t, GT_R_SEM, GT_NEVER, (unsigned)(uintptr_t)flags);
 }
 
+static bool note_ended(void)
+{
+    return load_acq(&load_acq(&target)->word) & GT_PK_OUTCOME;
+}
+
 START_TEST(test_note_and_signals)
 {
     unsigned flags = _i ? GT_PARK_INTR : 0;
@@ -338,13 +343,10 @@ START_TEST(test_note_and_signals)
     sigaction(SIGUSR1, &sa, NULL);
     pthread_t t = unit_start(noted, (void *)(uintptr_t)flags);
     UNIT_UNTIL(load_acq(&target));
-    int sent = 0;
-    do { /* until one has met it asleep */
+    for (int sent = 1; !note_ended() && (_i || sent <= 50); sent++) { /* one meets it asleep */
         pthread_kill(t, SIGUSR1);
-        sent++;
-        UNIT_UNTIL(load_acq(&handled) == sent);
-        sched_yield();
-    } while (_i ? (load_acq(&load_acq(&target)->word) & GT_PK_OUTCOME) == 0 : sent < 50);
+        UNIT_UNTIL(load_acq(&handled) == sent || note_ended());
+    }
     if (!_i)
         ck_assert(gt_park_wake(load_acq(&target), load_acq(&open_ticket), GT_WAKE_READY));
     ck_assert_uint_eq((uintptr_t)unit_join(t), _i ? GT_WAKE_SIGNAL : GT_WAKE_READY);

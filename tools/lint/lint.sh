@@ -89,7 +89,7 @@ step_calls()
     listed >"$work/listed"
     nm -A "$@" | awk -v may="$CORE_MAY_NEED" '
         BEGIN { n = split(may, m, " "); for (i = 1; i <= n; i++) known[m[i]] = 1 }
-        FILENAME != "-" { interposed[$1] = 1; next }
+        list { interposed[$1] = 1; next }
         $(NF - 1) ~ /^[Uvw]$/ { object = $1; sub(/:.*/, "", object); needs[object " " $NF]; next }
         { known[$NF] = 1 }
         END {
@@ -102,7 +102,7 @@ step_calls()
                 }
             }
             exit bad
-        }' "$work/listed" -
+        }' list=1 "$work/listed" list=0 -
 }
 
 step_exports()
@@ -142,7 +142,12 @@ step_format()
     # shellcheck disable=SC2046,SC2086
     set -- $(sources '*.[ch]' $TREES)
     counted files "$@" || return 1
-    clang-format --dry-run -Werror "$@"
+    clang-format --dry-run -Werror "$@" >"$work/found" 2>&1 && return 0
+    sed -n 's/^\([^:]*:[0-9]*\):.*-Wclang-format-violations.*/\1/p' "$work/found" | uniq |
+        awk -F: '{ lines[$1] = lines[$1] " " $2 }
+            END { for (f in lines) print "clang-format -i " f "   lines" lines[f] }' | sort
+    grep error "$work/found" | grep -v -e -Wclang-format-violations
+    return 1
 }
 
 # Each pattern has a class in it, so that it does not find itself.
