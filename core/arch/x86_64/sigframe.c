@@ -33,6 +33,7 @@ struct gt_sigframe {
 #define FPX_SW_OFFSET 464
 #define FPX_MAGIC1    0x46505853u
 #define FX_SIZE       512u
+#define XFEATURE_PKRU (1u << 9)
 
 void gt_arch_tp_init(bool fsgsbase)
 {
@@ -89,6 +90,26 @@ size_t gt_arch_inject_size(const void *ucp)
     return fp + sizeof(struct gt_sigframe) + 64 + 16 + 128;
 }
 
+/* The injected function starts as any function does: x87 stack empty, default control words, vector
+ * registers in their initial state (ABI 3.2.3; the kernel does the same for a handler).  Else the
+ * next goroutine would inherit a full x87 stack through the context switch.  Protection keys stay.
+ */
+static void reset_fpu(char *fp)
+{
+    const uint16_t fcw = 0x37f, fsw = 0;
+    const uint32_t mxcsr = 0x1f80;
+    gt_memcpy(fp, &fcw, sizeof(fcw));
+    gt_memcpy(fp + 2, &fsw, sizeof(fsw));
+    fp[4] = 0; /* abridged tags: all empty */
+    gt_memcpy(fp + 24, &mxcsr, sizeof(mxcsr));
+    if (xstate_size(fp) > FX_SIZE) {
+        uint64_t bv;
+        gt_memcpy(&bv, fp + FX_SIZE, sizeof(bv));
+        bv &= 3 | XFEATURE_PKRU;
+        gt_memcpy(fp + FX_SIZE, &bv, sizeof(bv));
+    }
+}
+
 struct gt_sigframe *gt_arch_inject(void *ucp, const void *si, uintptr_t sp,
                                    void (*fn)(struct gt_sigframe *))
 {
@@ -99,6 +120,7 @@ struct gt_sigframe *gt_arch_inject(void *ucp, const void *si, uintptr_t sp,
         sp = (sp - n) & ~63ul;
         fp = (void *)sp;
         gt_memcpy(fp, uc->uc_mcontext.fpregs, n);
+        reset_fpu((char *)uc->uc_mcontext.fpregs);
     }
     sp = ((sp - sizeof(struct gt_sigframe)) & ~15ul) - 8;
     struct gt_sigframe *f = (struct gt_sigframe *)sp;
