@@ -191,6 +191,9 @@ static long poll_kernel(struct gt_g *g, const struct poll_args *a, int64_t when)
 static long io_poll(struct gt_g *g, struct pollfd *fds, nfds_t n, int64_t when)
 {
     struct poll_args a = {fds, n};
+    long now = ask_poll(&a); /* ready already, or a bad pointer: before anything is set up */
+    if (now != 0)
+        return now;
     struct poll_set s = {.g = g, .n = 0, .when = when};
     bool fits = poll_fill(&s, &a);
     long r = fits ? set_wait(&s, ask_poll, &a) : -EPERM;

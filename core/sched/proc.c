@@ -374,7 +374,9 @@ static void *maker(void *arg)
             m->nextp = NULL;
             m->spare = true;
         }
-        int r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
+        int r = gt_signal_malloc(m);
+        if (!r)
+            r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
                     ? -EAGAIN
                     : gt_kthread_start(m_thread, m, G0_STACK);
         if (r)
@@ -436,7 +438,7 @@ static int start_main(void)
 {
     struct gt_g *g = g_alloc();
     struct gt_m *m = main_m(gt_arch_get_tp());
-    if (!m || !g)
+    if (!m || !g || gt_signal_malloc(m))
         return -ENOMEM;
     g_init(g, sys_getpid());
     g->flags |= GT_GF_MAIN;

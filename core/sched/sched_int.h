@@ -97,6 +97,7 @@ void gt_stack_fork_unlock(void);
        1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) |                       \
        1ull << (SIGSYS - 1)))
 void gt_signal_sysmon(void);
+int gt_signal_malloc(struct gt_m *m);
 void gt_signal_minit(struct gt_m *m);
 void gt_signal_boot(void);
 void gt_signal_boot_libc(void);

@@ -478,10 +478,9 @@ bool gt_intr(struct gt_g *g, bool restart)
     int ran = 0;
     if ((load_rlx(&g->attention) & GT_ATT_CANCEL) && gt_cancel_act)
         gt_cancel_act(g);
+    and_acqrel(&g->attention, ~GT_ATT_SIGNAL); /* before the look: a later one sets it again */
     if (g->sigq || load_acq(&g->siginbox))
         ran = gt_run_signals_uc(g, NULL, &norestart);
-    else
-        and_acqrel(&g->attention, ~GT_ATT_SIGNAL);
     return ran && (norestart || !restart);
 }
 
@@ -732,9 +731,11 @@ static bool is_sync(int sig, const siginfo_t *si)
     return (SYNC & GT_SIGBIT(sig)) && si->si_code > 0;
 }
 
+/* SIGPIPE for a write of our own is its thread's, though it looks like a kill(). */
 static bool thread_directed(const siginfo_t *si)
 {
-    return si->si_code == SI_TKILL;
+    return si->si_code == SI_TKILL ||
+           (si->si_signo == SIGPIPE && si->si_code == SI_USER && si->si_pid == sys_getpid());
 }
 
 /* A fault of the goroutine's own code: its handler, now, whatever it was doing. */
@@ -911,15 +912,23 @@ void gt_signal_boot_libc(void)
     wrap_libc(33, &S.setxid);
 }
 
-/* This kernel thread's alternate stack; the program's own (of the first thread) becomes virtual. */
+/* The alternate stack of an M, before it starts.  0 or -ENOMEM. */
+int gt_signal_malloc(struct gt_m *m)
+{
+    if (m->sigstack)
+        return 0;
+    char *p = sys_mmap(NULL, SIGSTACK, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (gt_sys_is_err(p))
+        return -ENOMEM;
+    m->sigstack = p;
+    return 0;
+}
+
+/* On the M: takes it into use; the program's own (of the first thread) becomes virtual. */
 void gt_signal_minit(struct gt_m *m)
 {
     struct gt_g *g = gt_self();
-    stack_t old;
-    m->sigstack = sys_mmap(NULL, SIGSTACK, PROT_READ | PROT_WRITE, MAP_NORESERVE);
-    if (gt_sys_is_err(m->sigstack))
-        gt_fatal("no memory for a signal stack", 0, 0);
-    stack_t ss = {.ss_sp = m->sigstack, .ss_size = SIGSTACK};
+    stack_t old, ss = {.ss_sp = m->sigstack, .ss_size = SIGSTACK};
     if (sys_sigaltstack(&ss, &old) == 0 && g)
         g->altstack = old;
 }

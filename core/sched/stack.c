@@ -15,13 +15,16 @@
  *
  * Locks: STACKS, a leaf but for nothing.  Runs on any stack.
  */
-#include "core/sched/sched_int.h"
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 #include "core/os/tcb.h"
+#include "core/sched/sched_int.h"
 
 #define MADV_GUARD_INSTALL_ 102
 #define PT_SPAN             (2ul << 20) /* what one page-table page maps */
 #define SLAB_BYTES          (256ul << 20)
+#define BIG_STACK           (1ul << 30)
 #define MAX_POOLS           64
 #define GUARD_BUDGET        8192
 #define KEEP_HOT            512 /* free stacks of a size that keep their pages */
@@ -79,10 +82,24 @@ static bool big(size_t stride)
     return stride % PT_SPAN == 0;
 }
 
+/* How much to reserve at once: little where address space is limited (RLIMIT_AS), because libc and
+ * the Ms need some too; nothing for what the machine could never hold. */
+static size_t slab_bytes(size_t stride)
+{
+    struct rlimit as;
+    struct sysinfo si;
+    if (stride > BIG_STACK && GT_SYS3(SYS_sysinfo, &si, 0, 0) == 0 &&
+        stride > (si.totalram + si.totalswap) * si.mem_unit)
+        return 0;
+    if (GT_SYS6(SYS_prlimit64, 0, RLIMIT_AS, 0, &as, 0, 0) == 0 && as.rlim_cur != RLIM_INFINITY)
+        return GT_MAX(GT_MIN(SLAB_BYTES, as.rlim_cur / 8), stride);
+    return GT_MAX(SLAB_BYTES, stride);
+}
+
 /* A new slab for the pool: many stacks, or one where address space is scarce. */
 static bool new_slab(struct pool *p)
 {
-    size_t n = GT_MAX(SLAB_BYTES / p->stride, 1ul);
+    size_t n = slab_bytes(p->stride) / p->stride;
     for (; n; n /= 8) {
         size_t extra = big(p->stride) ? PT_SPAN : 0;
         char *m = sys_mmap(NULL, n * p->stride + extra, PROT_READ | PROT_WRITE,

@@ -25,6 +25,7 @@ int64_t __wrap_gt_nanotime(void)
 void fake_init(void)
 {
     store_rlx(&fake_p.when0, INT64_MAX);
+    store_rlx(&fake_p.word, GT_PW(GT_P_RUN, 1, 1)); /* all Ms have the number 1 */
     gt_sched.allp[0] = &fake_p;
     gt_sched.nprocs = 1;
     store_rlx(&gt_sched.lastpoll, 1);
@@ -134,7 +135,31 @@ __attribute__((weak)) void gt_netpoll_break(void)
     add_acqrel(&fake_breaks, 1);
 }
 
+bool gt_random_yields;
+
+void gt_rt_yield_now_and_then(struct gt_g *g)
+{
+    gt_gosched(g);
+}
+
+/* They have a P as long as they live. */
+void gt_rt_reacquire(struct gt_g *g)
+{
+    ck_abort_msg("goroutine %p is without a P", (void *)g);
+}
+
+long gt_syscall_blocking(struct gt_g *g, long nr, long a, long b, long c, long d, long e, long f)
+{
+    (void)g;
+    return gt_syscall6(nr, a, b, c, d, e, f);
+}
+
 /* ---- what signal.c does ---- */
+
+void gt_rt_attend(struct gt_g *g)
+{
+    and_acqrel(&g->attention, 0);
+}
 
 void gt_run_signals(struct gt_g *g)
 {

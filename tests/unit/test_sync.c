@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The lock algorithms of core/sched/sync.c: the words they leave behind, who is woken, and in what
- * order. All sleepers are kernel threads here, which wait on notes: the algorithms know no
- * difference. */
-#include <check.h>
+ * order.  Each test runs twice: with kernel threads, which wait on notes, and with goroutines beside
+ * the test's own kernel thread.  The algorithms know no difference. */
+#include "tests/unit/sched_fake.h"
+
 #include <linux/futex.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,11 +37,61 @@ static void wait_queued(const void *addr, int n)
     }
 }
 
-static pthread_t start(void *(*fn)(void *), void *arg)
+static bool goroutines;
+
+struct job {
+    struct fake_g f;
+    void *(*fn)(void *);
+    void *arg, *result;
+};
+
+static void run_job(struct fake_g *f, void *arg)
 {
-    pthread_t t;
-    ck_assert_int_eq(pthread_create(&t, NULL, fn, arg), 0);
-    return t;
+    struct job *j = container_of(f, struct job, f);
+    j->result = j->fn(arg);
+}
+
+/* Starts fn on a kernel thread or on a goroutine; end() waits for it and returns its result. */
+static struct job *start(void *(*fn)(void *), void *arg)
+{
+    struct job *j = calloc(1, sizeof(*j));
+    j->fn = fn;
+    if (goroutines)
+        fake_g_start(&j->f, run_job, arg);
+    else
+        j->f.thread = unit_start(fn, arg);
+    return j;
+}
+
+static void *end(struct job *j)
+{
+    void *r = unit_join(j->f.thread);
+    if (goroutines)
+        r = j->result;
+    free(j);
+    return r;
+}
+
+static void *run_timers(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        gt_timer_run(&fake_p, gt_nanotime());
+        usleep(500);
+    }
+    return NULL;
+}
+
+static void with_threads(void)
+{
+    fake_init();
+}
+
+static void with_goroutines(void)
+{
+    fake_init();
+    goroutines = true;
+    pthread_detach(unit_start(run_timers, NULL));
 }
 
 /* ---- mutex ---- */
@@ -83,7 +132,7 @@ END_TEST
 START_TEST(test_mutex_wakes_one_then_next)
 {
     _Atomic uint32_t word = 0;
-    pthread_t t[3];
+    struct job *t[3];
     step = 0;
     lock(&word);
     for (int i = 0; i < 3; i++) {
@@ -93,7 +142,7 @@ START_TEST(test_mutex_wakes_one_then_next)
     ck_assert_uint_eq(word, GT_MX_WAIT);
     unlock(&word);
     for (int i = 0; i < 3; i++)
-        pthread_join(t[i], NULL);
+        end(t[i]);
     ck_assert_int_eq(step, 3);
     ck_assert_uint_eq(word, GT_MX_FREE);
 }
@@ -115,16 +164,16 @@ START_TEST(test_mutex_wakes_libc)
     _Atomic uint32_t word = 0;
     step = 0;
     lock(&word);
-    pthread_t l = start(libc_lock, (void *)&word);
+    struct job *l = start(libc_lock, (void *)&word);
     wait_for(&step, 1);
-    pthread_t t = start(lock_and_step, (void *)&word);
+    struct job *t = start(lock_and_step, (void *)&word);
     wait_queued((void *)&word, 1);
     ck_assert_uint_eq(word, GT_MX_LIBC); /* never hidden by ours */
     unlock(&word);
-    pthread_join(l, NULL); /* it holds the word and never unlocks */
+    end(l); /* it holds the word and never unlocks */
     ck_assert(word == GT_MX_LIBC);
     unlock(&word);
-    pthread_join(t, NULL);
+    end(t);
     ck_assert_uint_eq(word, GT_MX_FREE);
 }
 END_TEST
@@ -143,7 +192,7 @@ START_TEST(test_mutex_hands_over_to_the_starving)
     int rounds = 0;
     step = 0;
     lock(&word);
-    pthread_t t = start(lock_and_keep, (void *)&word);
+    struct job *t = start(lock_and_keep, (void *)&word);
     do { /* it is woken, but we are faster: only once, then it is its turn */
         wait_queued((void *)&word, 1);
         usleep(2000);
@@ -152,7 +201,7 @@ START_TEST(test_mutex_hands_over_to_the_starving)
     } while (rounds < 10 && gt_mutex_try(&word));
     ck_assert_int_le(rounds, 2);
     step = 1;
-    pthread_join(t, NULL);
+    end(t);
     ck_assert_uint_eq(word, GT_MX_FREE);
 }
 END_TEST
@@ -195,7 +244,7 @@ static void *cond_sleeper_unmoved(void *arg)
 
 START_TEST(test_cond_signals_in_order)
 {
-    pthread_t t[4];
+    struct job *t[4];
     step = 0;
     gt_cond_signal(&cond); /* nobody: forgotten */
     for (int i = 0; i < 4; i++) {
@@ -206,7 +255,7 @@ START_TEST(test_cond_signals_in_order)
     for (int i = 0; i < 4; i++) {
         gt_cond_signal(&cond);
         ck_assert_uint_eq(cond.nwait, 3 - (unsigned)i);
-        pthread_join(t[i], NULL);
+        end(t[i]);
         ck_assert_int_eq(order[i], i);
     }
 }
@@ -214,7 +263,7 @@ END_TEST
 
 START_TEST(test_cond_broadcast_moves_to_the_mutex)
 {
-    pthread_t t[5];
+    struct job *t[5];
     step = 0;
     for (int i = 0; i < 5; i++) {
         t[i] = start(cond_sleeper, (void *)(intptr_t)i);
@@ -228,7 +277,7 @@ START_TEST(test_cond_broadcast_moves_to_the_mutex)
     ck_assert_uint_eq(cond_mutex, GT_MX_WAIT);
     unlock(&cond_mutex);
     for (int i = 0; i < 5; i++)
-        pthread_join(t[i], NULL);
+        end(t[i]);
     ck_assert_int_eq(step, 5);
     ck_assert_uint_eq(cond_mutex, GT_MX_FREE);
 }
@@ -236,7 +285,7 @@ END_TEST
 
 START_TEST(test_cond_broadcast_of_a_free_mutex)
 {
-    pthread_t t[4];
+    struct job *t[4];
     step = 0;
     for (int i = 0; i < 4; i++) {
         t[i] = start(i % 2 ? cond_sleeper : cond_sleeper_unmoved, (void *)(intptr_t)i);
@@ -244,7 +293,7 @@ START_TEST(test_cond_broadcast_of_a_free_mutex)
     }
     gt_cond_broadcast(&cond);
     for (int i = 0; i < 4; i++)
-        pthread_join(t[i], NULL);
+        end(t[i]);
     ck_assert_int_eq(step, 4);
     ck_assert_uint_eq(cond_mutex, GT_MX_FREE);
 }
@@ -298,11 +347,11 @@ START_TEST(test_cond_drain_waits)
     struct gt_bucket *b = gt_sema_lock(&cond);
     gt_sema_take(b, &cw.w, &wk);
     gt_sema_unlock(b);
-    pthread_t t = start(cond_drainer, NULL);
+    struct job *t = start(cond_drainer, NULL);
     wait_queued(&cond, 1);
     ck_assert_int_eq(step, 0);
     gt_cond_forget(&cond);
-    pthread_join(t, NULL);
+    end(t);
     ck_assert_int_eq(step, 1);
 }
 END_TEST
@@ -357,7 +406,7 @@ END_TEST
 START_TEST(test_rwlock_readers_come_in_together)
 {
     enum { N = 50 }; /* more than one batch */
-    pthread_t t[N];
+    struct job *t[N];
     step = 0;
     ck_assert(gt_rwlock_trywrite(&rw));
     for (int i = 0; i < N; i++)
@@ -365,7 +414,7 @@ START_TEST(test_rwlock_readers_come_in_together)
     wait_queued((void *)&rw, N);
     gt_rwlock_unlock_slow(&rw, false);
     for (int i = 0; i < N; i++)
-        pthread_join(t[i], NULL);
+        end(t[i]);
     ck_assert_int_eq(step, N);
     ck_assert_uint_eq(rw & ~GT_RW_QUEUED, N);
     for (int i = 0; i < N; i++)
@@ -378,7 +427,7 @@ START_TEST(test_rwlock_last_reader_wakes_writer)
 {
     step = 0;
     rw = 2;
-    pthread_t t = start(writer, NULL);
+    struct job *t = start(writer, NULL);
     wait_queued((void *)&rw, 1);
     ck_assert_int_eq(gt_rwlock_tryread(&rw, false), 0);     /* readers are preferred ... */
     ck_assert_int_eq(gt_rwlock_tryread(&rw, true), -EBUSY); /* ... or not */
@@ -386,7 +435,7 @@ START_TEST(test_rwlock_last_reader_wakes_writer)
     read_unlock();
     ck_assert_int_eq(step, 0);
     read_unlock();
-    pthread_join(t, NULL);
+    end(t);
     ck_assert(rw & GT_RW_WRITER);
     gt_rwlock_unlock_slow(&rw, false);
     ck_assert_uint_eq(rw, 0);
@@ -412,13 +461,13 @@ START_TEST(test_rwlock_writer_gives_up)
 {
     step = 0;
     rw = 1;
-    pthread_t w = start(impatient_writer, NULL);
+    struct job *w = start(impatient_writer, NULL);
     wait_queued((void *)&rw, 1);
-    pthread_t r = start(prefer_reader, NULL);
+    struct job *r = start(prefer_reader, NULL);
     wait_queued((void *)&rw, 2);
     ck_assert_int_eq(step, 0);
-    pthread_join(w, NULL);
-    pthread_join(r, NULL); /* in, though nobody has unlocked */
+    end(w);
+    end(r); /* in, though nobody has unlocked */
     ck_assert_uint_eq(rw & GT_RW_COUNT, 2);
     rw = 0;
 }
@@ -440,13 +489,13 @@ static void *arrive(void *arg)
 START_TEST(test_barrier)
 {
     enum { N = 20, ROUNDS = 200 };
-    pthread_t t[N];
+    struct job *t[N];
     bar = (struct gt_barrier){.count = N};
     serial = 0;
     for (int i = 0; i < N; i++)
         t[i] = start(arrive, (void *)ROUNDS);
     for (int i = 0; i < N; i++)
-        pthread_join(t[i], NULL);
+        end(t[i]);
     ck_assert_int_eq(serial, ROUNDS);
     ck_assert_uint_eq(bar.behind, 0);
     ck_assert_uint_eq(bar.in, 0);
@@ -474,15 +523,15 @@ START_TEST(test_sem)
     ck_assert(!gt_sem_try(&sem));
     ck_assert_int_eq(gt_sem_wait(&sem, shared, in_ms(5)), -ETIMEDOUT);
     ck_assert_uint_eq(sem, 0);
-    pthread_t t[2] = {start(sem_waiter, shared ? (void *)1 : NULL),
+    struct job *t[2] = {start(sem_waiter, shared ? (void *)1 : NULL),
                       start(sem_waiter, shared ? (void *)1 : NULL)};
     while (load_acq(&sem) != 2 * GT_SEM_WAITER)
         sched_yield();
     ck_assert_int_eq(gt_sem_post(&sem, shared), 0);
     wait_for(&step, 1);
     ck_assert_int_eq(gt_sem_post(&sem, shared), 0);
-    pthread_join(t[0], NULL);
-    pthread_join(t[1], NULL);
+    end(t[0]);
+    end(t[1]);
     ck_assert_uint_eq(sem, 0);
     sem = 0x7fffffff;
     ck_assert_int_eq(gt_sem_post(&sem, shared), -EOVERFLOW);
@@ -506,10 +555,10 @@ START_TEST(test_once)
     bool done = _i; /* or left by an exception: then the second one's turn */
     once = 0;
     ck_assert(gt_once_begin(&once));
-    pthread_t t = start(once_second, NULL);
+    struct job *t = start(once_second, NULL);
     wait_queued((void *)&once, 1);
     gt_once_end(&once, done);
-    pthread_join(t, &second);
+    second = end(t);
     ck_assert_int_eq((int)(intptr_t)second, !done);
     ck_assert_uint_eq(once, GT_ONCE_DONE);
     ck_assert(!gt_once_begin(&once));
@@ -529,31 +578,26 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("sync");
-    TCase *t = tcase_create("sync");
-    tcase_set_timeout(t, 20);
-    tcase_add_test(t, test_mutex_word);
-    tcase_add_test(t, test_mutex_wakes_one_then_next);
-    tcase_add_test(t, test_mutex_wakes_libc);
-    tcase_add_test(t, test_mutex_hands_over_to_the_starving);
-    tcase_add_test(t, test_cond_signals_in_order);
-    tcase_add_test(t, test_cond_broadcast_moves_to_the_mutex);
-    tcase_add_test(t, test_cond_broadcast_of_a_free_mutex);
-    tcase_add_test(t, test_cond_timeout);
-    tcase_add_test(t, test_cond_signal_while_away);
-    tcase_add_test(t, test_cond_drain_waits);
-    tcase_add_test(t, test_rwlock_word);
-    tcase_add_test(t, test_rwlock_readers_come_in_together);
-    tcase_add_test(t, test_rwlock_last_reader_wakes_writer);
-    tcase_add_test(t, test_rwlock_writer_gives_up);
-    tcase_add_test(t, test_barrier);
-    tcase_add_loop_test(t, test_sem, 0, 2);
-    tcase_add_loop_test(t, test_once, 0, 2);
-    tcase_add_test(t, test_once_in_a_fork_child);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    const struct unit_test tests[] = {
+        UNIT_TEST(test_mutex_word),
+        UNIT_TEST(test_mutex_wakes_one_then_next),
+        UNIT_TEST(test_mutex_wakes_libc),
+        UNIT_TEST(test_mutex_hands_over_to_the_starving),
+        UNIT_TEST(test_cond_signals_in_order),
+        UNIT_TEST(test_cond_broadcast_moves_to_the_mutex),
+        UNIT_TEST(test_cond_broadcast_of_a_free_mutex),
+        UNIT_TEST(test_cond_timeout),
+        UNIT_TEST(test_cond_signal_while_away),
+        UNIT_TEST(test_cond_drain_waits),
+        UNIT_TEST(test_rwlock_word),
+        UNIT_TEST(test_rwlock_readers_come_in_together),
+        UNIT_TEST(test_rwlock_last_reader_wakes_writer),
+        UNIT_TEST(test_rwlock_writer_gives_up),
+        UNIT_TEST(test_barrier),
+        UNIT_LOOP(test_sem, 2),
+        UNIT_LOOP(test_once, 2),
+        UNIT_TEST(test_once_in_a_fork_child),
+    };
+    return UNIT_MAIN("sync", with_threads, tests) |
+           UNIT_MAIN("sync_goroutines", with_goroutines, tests);
 }

@@ -185,7 +185,8 @@ object_flags()
     echo -Wno-unknown-attributes
 }
 
-# Flags for all other programs: what their makefiles define.
+# Flags for all other programs: what their makefiles define, the quotes included.
+# shellcheck disable=SC2089
 PROGRAM_FLAGS="-std=gnu17 -I. -I$B/tests/pthread -pthread -DGT_VERSION=\"\" -DGT_LIBDIR=\"\"
     -DBENCH_BUILD=\"\" -DMODEL=\"initial-exec\""
 
@@ -204,7 +205,7 @@ syntax()
     else
         gnu=-D_GNU_SOURCE
         grep -q '^#define _GNU_SOURCE' "$1" && gnu=
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086,SC2090
         clang -fsyntax-only $PROGRAM_FLAGS $gnu $WARN "$1"
     fi
 }
@@ -252,7 +253,7 @@ step_tidy()
         if is_of_object "$f"; then to=object; else to=launcher; fi
         echo "$f" >>"$work/$to"
     done
-    # shellcheck disable=SC2046,SC2086
+    # shellcheck disable=SC2046,SC2086,SC2090
     {
         tidy $(object_flags) <"$work/object"
         tidy $PROGRAM_FLAGS -D_GNU_SOURCE <"$work/launcher"
@@ -264,6 +265,7 @@ step_tidy()
 # ---- all of them ----
 
 failed=
+# shellcheck disable=SC2048
 for step in ${*:-$STEPS}; do
     case " $STEPS " in
     *" $step "*) ;;
@@ -276,7 +278,7 @@ for step in ${*:-$STEPS}; do
     "step_$step" >"$work/log" 2>&1
     case $? in
     0) printf 'lint %-8s  ok      %s\n' "$step" "$note" ;;
-    $SKIP) printf 'lint %-8s  skipped %s\n' "$step" "$note" ;;
+    "$SKIP") printf 'lint %-8s  skipped %s\n' "$step" "$note" ;;
     *)
         printf 'lint %-8s  FAILED\n' "$step"
         mv "$work/log" "$work/$step.log"
