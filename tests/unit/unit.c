@@ -30,7 +30,7 @@ const char *__asan_default_options(void)
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-    return OPTIONS ":halt_on_error=1";
+    return OPTIONS ":halt_on_error=1:atexit_sleep_ms=0";
 }
 const char *__ubsan_default_options(void);
 const char *__ubsan_default_options(void)
