@@ -124,6 +124,27 @@ static bool new_slab(struct pool *p)
     return false;
 }
 
+/* No address space: the free stacks of all sizes go back.  True: some did. */
+static bool reclaim(void)
+{
+    bool any = false;
+    for (int i = 0; i < S.npool; i++) {
+        struct pool *p = &S.pool[i];
+        while (p->free) {
+            struct gt_stack *s = p->free;
+            p->free = s->next;
+            p->nfree--;
+            if (s->tp)
+                gt_tcb_drop(s->tp);
+            sys_munmap(s->base, s->size);
+            s->next = S.descs;
+            S.descs = s;
+            any = true;
+        }
+    }
+    return any;
+}
+
 static struct gt_stack *desc(void)
 {
     struct gt_stack *s = S.descs;
@@ -136,7 +157,7 @@ static struct gt_stack *desc(void)
 
 static struct gt_stack *carve(struct pool *p)
 {
-    if (p->slab == p->slab_end && !new_slab(p))
+    if (p->slab == p->slab_end && !new_slab(p) && !(reclaim() && new_slab(p)))
         return NULL;
     struct gt_stack *s = desc();
     if (!s)
