@@ -271,7 +271,7 @@ START_TEST(test_steal_concurrently)
         empty_at(&ps[i], starts[unit_below(&seed, 5)]);
     pthread_t t[2] = {unit_start(thief_thread, &ps[1]), unit_start(thief_thread, &ps[2])};
     for (int next = 0; next < NG;) {
-        int burst = (int)unit_below(&seed, _i ? 40 : 700);
+        int burst = (int)unit_below(&seed, _i % 2 ? 40 : 700);
         for (; burst > 0 && next < NG; burst--, next++)
             gt_runqput(p, &gs[next], unit_below(&seed, 4) == 0);
         for (int k = (int)unit_below(&seed, 20); k > 0; k--) {
@@ -448,10 +448,13 @@ START_TEST(test_p_taken_in_call)
     gt_entersyscall(g);
     ck_assert(gt_p_take(&ps[0], load_rlx(&ps[0].word)));
     expect_word(&ps[0], GT_P_IDLE, 0, 3);
-    gt_acquirep(&ms[2], &ps[0]); /* another M has it: even with the same state it is not ours */
+    gt_acquirep(&ms[2], &ps[0]); /* another M has it, and is in a call too: not ours all the same */
+    gs[2].m = &ms[2];
+    store_rlx(&gs[2].status, GT_G_RUN);
+    gt_entersyscall(&gs[2]);
     make_idle(&ps[1]);
     gt_exitsyscall(g);
-    expect_word(&ps[0], GT_P_RUN, 3, 4);
+    expect_word(&ps[0], GT_P_CALL, 3, 5);
     ck_assert_ptr_eq(ms[0].p, &ps[1]);
     expect_word(&ps[1], GT_P_RUN, 1, 1);
     ck_assert_uint_eq(load_rlx(&g->status), GT_G_RUN);
@@ -573,7 +576,7 @@ int main(void)
         UNIT_TEST(test_overflow_again_and_again),
         UNIT_LOOP(test_steal_at_every_fill, 5),
         UNIT_TEST(test_steal_runnext),
-        UNIT_LOOP(test_steal_concurrently, 2),
+        UNIT_LOOP(test_steal_concurrently, 8),
         UNIT_TEST(test_idle_list),
         UNIT_TEST(test_goready_local_and_global),
         UNIT_TEST(test_goready_wakes_one),

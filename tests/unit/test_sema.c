@@ -78,12 +78,11 @@ static void expect_queue(const void *a, const int *want, int n)
 {
     int i = 0;
     struct gt_bucket *b = gt_sema_lock(a);
-    for (struct gt_waiter *w = gt_sema_first(b, a); w; w = gt_sema_next(b, w), i++)
-        if (i >= n || w != &ws[want[i]] || !w->queued || w->addr != (uintptr_t)a)
-            break;
-    bool all = i == n && (n == 0) == (gt_sema_first(b, a) == NULL);
+    struct gt_waiter *w = gt_sema_first(b, a);
+    for (; i < n && w && w == &ws[want[i]] && w->queued && w->addr == (uintptr_t)a; i++)
+        w = gt_sema_next(b, w);
     gt_sema_unlock(b);
-    ck_assert_msg(all, "address %p: right up to place %d of %d", a, i, n);
+    ck_assert_msg(i == n && !w, "address %p: right up to place %d of %d", a, i, n);
 }
 
 static bool lose(int i)

@@ -9,8 +9,10 @@
 UB := $(B)/tests/unit
 U_SUITES := kit runq timer park sema stack netpoll sync
 # The thread sanitizer does not know our context switches, but no suite makes one: goroutines are
-# kernel threads here.  Left out: cfg (test_cfg, built beside the launcher) has one thread only.
+# kernel threads here.  Left out: cfg, which has one thread only; test_cfg itself is built beside the
+# launcher.
 U_TSAN := $(U_SUITES)
+U_ASAN := $(U_SUITES) cfg
 
 # The fakes that a suite links, and its linker flags.
 U_FAKES_runq := tcb_fake
@@ -56,8 +58,8 @@ $(UB)/$(3): $(addprefix $(UB)/$(2)/,test_$(1).o unit.o $(U_FAKES_$(1):=.o) libco
 	$(Q)$(CC) $(CFLAGS) $(U_SAN_$(2)) $(LDFLAGS) $(U_LDFLAGS_$(1)) -pthread -o $$@ $$^ $(U_LIBS)
 CHECK_SUITES += $(UB)/$(3)
 endef
-$(foreach s,$(U_SUITES),$(eval $(call U_BINARY,$(s),plain,test_$(s))) \
-	$(eval $(call U_BINARY,$(s),asan,test_$(s)_asan)))
+$(foreach s,$(U_SUITES),$(eval $(call U_BINARY,$(s),plain,test_$(s))))
+$(foreach s,$(U_ASAN),$(eval $(call U_BINARY,$(s),asan,test_$(s)_asan)))
 $(foreach s,$(U_TSAN),$(eval $(call U_BINARY,$(s),tsan,test_$(s)_tsan)))
 
 .SECONDARY: $(foreach v,plain asan tsan,$(UB)/$(v)/unit.o)
