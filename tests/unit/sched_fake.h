@@ -14,9 +14,9 @@
 struct fake_g {
     struct gt_g g;
     struct gt_m m;
-    sem_t seat;               /* posted by gt_goready */
-    _Atomic uint32_t readied; /* how often it was */
-    _Atomic uint32_t slept;   /* how often gt_mcall left its stack for good */
+    sem_t seat;                          /* posted by gt_goready */
+    _Atomic uint32_t readied;            /* how often it was */
+    _Atomic uint32_t slept;              /* how often gt_mcall left its stack for good */
     void (*before_g0)(struct fake_g *f); /* called by gt_mcall first; may be NULL */
     void (*body)(struct fake_g *f, void *arg);
     void *arg;

@@ -5,10 +5,15 @@
 
 #include "core/sched/types.h"
 
+#define FAKE_TCB_LIVE 0x7cb7cb
+
 struct fake_tcb {
-    struct gt_tls tls;
     int tid;
-    int tenancies; /* how often it was made or reset */
+    int live;   /* FAKE_TCB_LIVE */
+    int visits; /* the test's */
 } GT_CACHE_ALIGN;
+
+/* How many blocks were dropped. */
+extern _Atomic int fake_drops;
 
 #endif

@@ -402,6 +402,29 @@ START_TEST(test_lock_sleeps)
 }
 END_TEST
 
+#ifdef GT_DEBUG
+/* Debug builds keep the order of locks: later ranks after earlier ones, no two of one. */
+START_TEST(test_lock_order)
+{
+    static const enum gt_rank wrong[][2] = {{GT_RANK_SCHED, GT_RANK_SEMA},
+                                            {GT_RANK_MAKER, GT_RANK_DLFIX},
+                                            {GT_RANK_TIMERS, GT_RANK_TIMERS}};
+    struct gt_lock a = {0}, b = {0}, any = {0};
+    gt_lock(&a, GT_RANK_PD);
+    gt_lock(&any, GT_RANK_NONE); /* of no rank: always */
+    gt_lock(&b, GT_RANK_STACKS);
+    gt_unlock(&a, GT_RANK_PD);
+    gt_unlock(&b, GT_RANK_STACKS);
+    gt_unlock(&any, GT_RANK_NONE);
+    gt_lock(&b, GT_RANK_DLFIX);
+    gt_unlock(&b, GT_RANK_DLFIX);
+    dup2(open("/dev/null", O_WRONLY), 2);
+    gt_lock(&a, wrong[_i][0]);
+    gt_lock(&b, wrong[_i][1]);
+}
+END_TEST
+#endif
+
 /* ---- services of the kernel ---- */
 
 static int64_t libc_now(void)
@@ -511,6 +534,9 @@ int main(void)
         UNIT_TEST(test_persistent_runs_out),
         UNIT_TEST(test_lock_contended),
         UNIT_TEST(test_lock_sleeps),
+#ifdef GT_DEBUG
+        {test_lock_order, SIGABRT, 3},
+#endif
         UNIT_LOOP(test_clock, 2),
         UNIT_TEST(test_futex),
         UNIT_TEST(test_kthread_state),

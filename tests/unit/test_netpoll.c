@@ -14,13 +14,12 @@
 
 #include "core/sched/netpoll.h"
 
-#define NW      8
-#define R       GT_POLL_READ
-#define W       GT_POLL_WRITE
-#define MS(n)   ((n) * GT_MS)
-#define RDBIT   (1u << GT_POLL_READ)
-#define WRBIT   (1u << GT_POLL_WRITE)
-#define FAR_FD  (1 << 20) /* beyond every slot */
+#define R      GT_POLL_READ
+#define W      GT_POLL_WRITE
+#define MS(n)  ((n)*GT_MS)
+#define RDBIT  (1u << GT_POLL_READ)
+#define WRBIT  (1u << GT_POLL_WRITE)
+#define FAR_FD (1 << 20) /* beyond every slot */
 
 static void setup(void)
 {
@@ -624,7 +623,7 @@ START_TEST(test_break)
     ck_assert_ptr_null(unit_join(t));
     gt_netpoll_break();
     gt_netpoll_break();
-    ck_assert_ptr_null(gt_netpoll(0)); /* a glance is not whom it is meant for ... */
+    ck_assert_ptr_null(gt_netpoll(0));  /* a glance is not whom it is meant for ... */
     ck_assert_ptr_null(gt_netpoll(-1)); /* ... this is, once */
     int64_t before = gt_nanotime();
     ck_assert_int_eq(poll_for(MS(10)), 0);

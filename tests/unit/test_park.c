@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* core/sched/park.c: the ticket.  Every order of opening, winning and falling asleep; stale tickets;
- * many wakers for one; kernel threads that wait on notes. */
+/* core/sched/park.c: the ticket.  Every order of opening, winning and falling asleep; stale
+ * tickets; many wakers for one; kernel threads that wait on notes. */
 #include "tests/unit/sched_fake.h"
 
 #include <signal.h>
-#include <string.h>
+#include <unistd.h>
 
 static struct fake_g f;
 static struct gt_parker *const pk = &f.g.pk;
@@ -343,13 +343,14 @@ START_TEST(test_note_and_signals)
     sigaction(SIGUSR1, &sa, NULL);
     pthread_t t = unit_start(noted, (void *)(uintptr_t)flags);
     UNIT_UNTIL(load_acq(&target));
-    for (int sent = 1; !note_ended() && (_i || sent <= 50); sent++) { /* one meets it asleep */
+    for (int sent = 0; !note_ended() && (_i || sent < 50); sent++) { /* some meet it asleep */
         pthread_kill(t, SIGUSR1);
-        UNIT_UNTIL(load_acq(&handled) == sent || note_ended());
+        usleep(100);
     }
     if (!_i)
         ck_assert(gt_park_wake(load_acq(&target), load_acq(&open_ticket), GT_WAKE_READY));
     ck_assert_uint_eq((uintptr_t)unit_join(t), _i ? GT_WAKE_SIGNAL : GT_WAKE_READY);
+    ck_assert_int_gt(handled, 0);
 }
 END_TEST
 

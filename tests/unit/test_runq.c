@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* core/sched/sched.c: the run queues at every fill level, stealing, who wakes whom, and the edges of
- * P ownership.  Goroutines here are numbers: none runs.  New kernel threads and the poller's alarm
- * are recorded, not made. */
+/* core/sched/sched.c: the run queues at every fill level, stealing, who wakes whom, and the edges
+ * of P ownership.  Goroutines here are numbers: none runs.  New kernel threads and the poller's
+ * alarm are recorded, not made. */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

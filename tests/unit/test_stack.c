@@ -46,9 +46,9 @@ static void make_block(struct gt_stack *s)
 
 START_TEST(test_sizes)
 {
-    static const size_t size[] = {16 * K,       16 * K + 1,  64 * K,  100000,   256 * K,
-                                  MIB - 4 * K,  MIB,         2 * MIB, 8 * MIB,  8 * MIB + 1,
-                                  16 * MIB - 1, 64 * MIB};
+    static const size_t size[] = {16 * K,  16 * K + 1,  64 * K,       100000,
+                                  256 * K, MIB - 4 * K, MIB,          2 * MIB,
+                                  8 * MIB, 8 * MIB + 1, 16 * MIB - 1, 64 * MIB};
     for (size_t i = 0; i < GT_ARRAY_LEN(size); i++)
         for (size_t guard = 0; guard <= 8 * K; guard += 4 * K) {
             struct gt_stack *s = get(size[i], guard);
@@ -64,8 +64,8 @@ END_TEST
 
 START_TEST(test_impossible_sizes)
 {
-    static const size_t size[] = {0, 1, 16383, SIZE_MAX, SIZE_MAX - 4 * K, SIZE_MAX / 2,
-                                  1ul << 62};
+    static const size_t size[] = {
+        0, 1, 16383, SIZE_MAX, SIZE_MAX - 4 * K, SIZE_MAX / 2, 1ul << 62, 1ul << 45};
     for (size_t i = 0; i < GT_ARRAY_LEN(size); i++)
         ck_assert_ptr_null(gt_stack_alloc(size[i], 4 * K));
     ck_assert_ptr_null(gt_stack_alloc(64 * K, SIZE_MAX - 64 * K));
@@ -107,7 +107,8 @@ static char *locked_page(void)
 {
     char *p = mmap(NULL, GT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ck_assert(p != MAP_FAILED);
-    return GT_SYS3(SYS_mlock, p, GT_PAGE, 0) == 0 ? p : NULL; /* the sanitizers' mlock does nothing */
+    /* the sanitizers' mlock does nothing */
+    return GT_SYS3(SYS_mlock, p, GT_PAGE, 0) == 0 ? p : NULL;
 }
 
 START_TEST(test_guard_of_locked_memory)
@@ -222,7 +223,7 @@ END_TEST
 
 static void visit(void *tp, void *arg)
 {
-    ((struct fake_tcb *)tp)->tenancies += 100;
+    ((struct fake_tcb *)tp)->visits++;
     ++*(int *)arg;
 }
 
@@ -242,7 +243,7 @@ START_TEST(test_foreach_free)
     gt_stack_foreach_free(visit, &n);
     ck_assert_int_eq(n, 3);
     for (int i = 0; i < 4; i++)
-        ck_assert_int_eq(((struct fake_tcb *)s[i]->tp)->tenancies, i ? 101 : 1);
+        ck_assert_int_eq(((struct fake_tcb *)s[i]->tp)->visits, i > 0);
 }
 END_TEST
 
@@ -301,19 +302,25 @@ END_TEST
 
 /* ---- limits, threads ---- */
 
-START_TEST(test_address_space_ends)
+static struct rlimit no_limit;
+
+static void limit(size_t more)
 {
-    struct rlimit old, tight;
-    if (UNIT_SANITIZED)
-        return; /* its shadow memory is beyond any limit */
     long pages;
     FILE *f = fopen("/proc/self/statm", "r");
     ck_assert_int_eq(fscanf(f, "%ld", &pages), 1);
     fclose(f);
-    getrlimit(RLIMIT_AS, &old);
-    tight = old;
-    tight.rlim_cur = (rlim_t)pages * GT_PAGE + 60 * MIB; /* less than a whole slab */
-    setrlimit(RLIMIT_AS, &tight);
+    getrlimit(RLIMIT_AS, &no_limit);
+    struct rlimit tight = no_limit;
+    tight.rlim_cur = (rlim_t)pages * GT_PAGE + more;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &tight), 0);
+}
+
+START_TEST(test_address_space_ends)
+{
+    if (UNIT_SANITIZED)
+        return;      /* its shadow memory is beyond any limit */
+    limit(60 * MIB); /* less than a whole slab */
     struct gt_stack *s[100];
     int n = 0;
     while (n < 100 && (s[n] = gt_stack_alloc(8 * MIB, 4 * K)) != NULL)
@@ -323,8 +330,37 @@ START_TEST(test_address_space_ends)
     gt_stack_free(s[0]);
     ck_assert_ptr_eq(gt_stack_alloc(8 * MIB, 4 * K), s[0]);
     ck_assert_ptr_null(gt_stack_alloc(8 * MIB, 4 * K));
-    setrlimit(RLIMIT_AS, &old);
+    ck_assert_int_eq(fake_drops, 0); /* none was free */
+    setrlimit(RLIMIT_AS, &no_limit);
     get(8 * MIB, 4 * K);
+}
+END_TEST
+
+/* Before that is an error, free stacks of other sizes go back, with their blocks. */
+START_TEST(test_free_stacks_make_room)
+{
+    enum { N = 40 };
+    struct gt_stack *s[N];
+    if (UNIT_SANITIZED)
+        return;
+    limit(60 * MIB);
+    for (int i = 0; i < N; i++) {
+        s[i] = get(MIB - 4 * K, 4 * K);
+        if (i % 2)
+            make_block(s[i]);
+    }
+    ck_assert_ptr_null(gt_stack_alloc(30 * MIB, 4 * K));
+    for (int i = 0; i < N; i++)
+        gt_stack_free(s[i]);
+    struct gt_stack *big = get(30 * MIB, 4 * K);
+    ck_assert_int_eq(fake_drops, N / 2);
+    memset(top(big) - MIB, 1, MIB);
+    setrlimit(RLIMIT_AS, &no_limit);
+    for (int i = 0; i < N; i++) { /* none of them is handed out */
+        struct gt_stack *again = get(MIB - 4 * K, 4 * K);
+        ck_assert_ptr_null(again->tp);
+        memset(low(again), 1, again->size - again->guard);
+    }
 }
 END_TEST
 
@@ -376,6 +412,7 @@ int main(void)
         UNIT_LOOP(test_page_tables_are_shared, 4),
         UNIT_TEST(test_page_tables_cost),
         UNIT_TEST(test_address_space_ends),
+        UNIT_TEST(test_free_stacks_make_room),
         UNIT_TEST(test_threads),
     };
     return UNIT_MAIN("stack", NULL, tests);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The lock algorithms of core/sched/sync.c: the words they leave behind, who is woken, and in what
- * order.  Each test runs twice: with kernel threads, which wait on notes, and with goroutines beside
- * the test's own kernel thread.  The algorithms know no difference. */
+ * order.  Each test runs twice: with kernel threads, which wait on notes, and with goroutines
+ * beside the test's own kernel thread.  The algorithms know no difference. */
 #include "tests/unit/sched_fake.h"
 
 #include <linux/futex.h>
@@ -524,7 +524,7 @@ START_TEST(test_sem)
     ck_assert_int_eq(gt_sem_wait(&sem, shared, in_ms(5)), -ETIMEDOUT);
     ck_assert_uint_eq(sem, 0);
     struct job *t[2] = {start(sem_waiter, shared ? (void *)1 : NULL),
-                      start(sem_waiter, shared ? (void *)1 : NULL)};
+                        start(sem_waiter, shared ? (void *)1 : NULL)};
     while (load_acq(&sem) != 2 * GT_SEM_WAITER)
         sched_yield();
     ck_assert_int_eq(gt_sem_post(&sem, shared), 0);

@@ -49,8 +49,7 @@ int unit_main(const char *name, void (*setup)(void), const struct unit_test *tes
     if (setup)
         tcase_add_checked_fixture(t, setup, NULL);
     for (int i = 0; i < n; i++)
-        tcase_add_loop_test_raise_signal(t, tests[i].test, tests[i].signal, 0,
-                                         tests[i].loops);
+        tcase_add_loop_test_raise_signal(t, tests[i].test, tests[i].signal, 0, tests[i].loops);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

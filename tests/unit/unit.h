@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the unit suites share: the main function's body, a seed, threads, waiting for a condition. */
+/* What the unit suites share: the main function's body, a seed, threads, waiting for a condition.
+ */
 #ifndef GT_TESTS_UNIT_H
 #define GT_TESTS_UNIT_H
 
@@ -16,9 +17,11 @@ struct unit_test {
     int signal; /* that ends it, as it should; 0: none */
     int loops;  /* how often, with _i from 0 */
 };
+/* clang-format off */
 #define UNIT_TEST(t)          {(t), 0, 1}
 #define UNIT_LOOP(t, n)       {(t), 0, (n)}
 #define UNIT_DEATH(t, signal) {(t), (signal), 1}
+/* clang-format on */
 int unit_main(const char *name, void (*setup)(void), const struct unit_test *tests, int n);
 #define UNIT_MAIN(name, setup, tests)                                                              \
     unit_main(name, setup, tests, (int)(sizeof(tests) / sizeof((tests)[0])))

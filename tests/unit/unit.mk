@@ -21,7 +21,7 @@ $(foreach s,timer park sema netpoll sync,$(eval U_FAKES_$(s) := tcb_fake sched_f
 	$(eval U_LDFLAGS_$(s) := -Wl,--wrap=gt_nanotime))
 U_LDFLAGS_runq := -Wl,--wrap=gt_wake_netpoller
 
-U_FLAGS := -std=gnu17 -D_GNU_SOURCE -I. -pthread $(WARN) $(shell pkg-config --cflags check)
+U_FLAGS := -std=gnu17 -D_GNU_SOURCE $(if $(DEBUG),-DGT_DEBUG) -I. -pthread $(WARN) $(shell pkg-config --cflags check)
 U_LIBS := $(shell pkg-config --libs check)
 U_SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 # It knows no fences; ours order atomics only, never plain data.
