@@ -576,7 +576,7 @@ int main(void)
         UNIT_TEST(test_overflow_again_and_again),
         UNIT_LOOP(test_steal_at_every_fill, 5),
         UNIT_TEST(test_steal_runnext),
-        UNIT_LOOP(test_steal_concurrently, 8),
+        UNIT_LOOP(test_steal_concurrently, UNIT_SANITIZED ? 2 : 8),
         UNIT_TEST(test_idle_list),
         UNIT_TEST(test_goready_local_and_global),
         UNIT_TEST(test_goready_wakes_one),

@@ -9,8 +9,8 @@
 UB := $(B)/tests/unit
 U_SUITES := kit runq timer park sema stack netpoll sync
 # The thread sanitizer does not know our context switches, but no suite makes one: goroutines are
-# kernel threads here.  Left out: cfg, which has one thread only; test_cfg itself is built beside the
-# launcher.
+# kernel threads here.  Left out: cfg, which has one thread only (test_cfg itself is built beside
+# the launcher).
 U_TSAN := $(U_SUITES)
 U_ASAN := $(U_SUITES) cfg
 
@@ -21,8 +21,9 @@ $(foreach s,timer park sema netpoll sync,$(eval U_FAKES_$(s) := tcb_fake sched_f
 	$(eval U_LDFLAGS_$(s) := -Wl,--wrap=gt_nanotime))
 U_LDFLAGS_runq := -Wl,--wrap=gt_wake_netpoller
 
-U_FLAGS := -std=gnu17 -D_GNU_SOURCE $(if $(DEBUG),-DGT_DEBUG) -I. -pthread $(WARN) $(shell pkg-config --cflags check)
-U_LIBS := $(shell pkg-config --libs check)
+U_FLAGS = -std=gnu17 -D_GNU_SOURCE $(if $(DEBUG),-DGT_DEBUG) -I. -pthread $(WARN) \
+	$(shell pkg-config --cflags check)
+U_LIBS = $(shell pkg-config --libs check)
 U_SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 # It knows no fences; ours order atomics only, never plain data.
 U_SAN_tsan := -fsanitize=thread -Wno-tsan
@@ -48,14 +49,14 @@ $(UB)/$(1)/core/%.o: core/%.S
 	$(Q)$(CC) -I. $(CFLAGS) -MMD -MP -c $$< -o $$@
 $(UB)/$(1)/%.o: tests/unit/%.c
 	@mkdir -p $$(@D)
-	$(Q)$(CC) $(U_FLAGS) $(CFLAGS) $(U_SAN_$(1)) -MMD -MP -c $$< -o $$@
+	$(Q)$(CC) $$(U_FLAGS) $(CFLAGS) $(U_SAN_$(1)) -MMD -MP -c $$< -o $$@
 endef
 $(foreach v,plain asan tsan,$(eval $(call U_OBJECTS,$(v))))
 
 # $(1): suite  $(2): plain, asan, tsan  $(3): the binary's name
 define U_BINARY
 $(UB)/$(3): $(addprefix $(UB)/$(2)/,test_$(1).o unit.o $(U_FAKES_$(1):=.o) libcore.a)
-	$(Q)$(CC) $(CFLAGS) $(U_SAN_$(2)) $(LDFLAGS) $(U_LDFLAGS_$(1)) -pthread -o $$@ $$^ $(U_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(U_SAN_$(2)) $(LDFLAGS) $(U_LDFLAGS_$(1)) -pthread -o $$@ $$^ $$(U_LIBS)
 CHECK_SUITES += $(UB)/$(3)
 endef
 $(foreach s,$(U_SUITES),$(eval $(call U_BINARY,$(s),plain,test_$(s))))
