@@ -173,11 +173,9 @@ void gt_runqput(struct gt_p *p, struct gt_g *g, bool next)
     }
 }
 
-struct gt_g *gt_runqget(struct gt_p *p)
+/* The oldest of the ring, runnext left alone. */
+static struct gt_g *ring_get(struct gt_p *p)
 {
-    struct gt_g *next = load_rlx(&p->runnext);
-    if (next && cas_acqrel(&p->runnext, &next, NULL))
-        return next;
     for (;;) {
         uint32_t h = load_acq(&p->head);
         uint32_t t = load_rlx(&p->tail);
@@ -187,6 +185,14 @@ struct gt_g *gt_runqget(struct gt_p *p)
         if (cas_rel(&p->head, &h, h + 1))
             return g;
     }
+}
+
+struct gt_g *gt_runqget(struct gt_p *p)
+{
+    struct gt_g *next = load_rlx(&p->runnext);
+    if (next && cas_acqrel(&p->runnext, &next, NULL))
+        return next;
+    return ring_get(p);
 }
 
 bool gt_runqempty(struct gt_p *p)
@@ -507,6 +513,9 @@ static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
         *until = gt_timer_run(p, *now);
     }
     if (load_rlx(&p->schedtick) % 61 == 0 && (g = globrunqget(p, 1)) != NULL)
+        return g;
+    /* two that hand over to each other through runnext must not keep the ring waiting for ever */
+    if (load_rlx(&p->schedtick) % 32 == 31 && (g = ring_get(p)) != NULL)
         return g;
     if ((g = gt_runqget(p)) != NULL || (g = globrunqget(p, 0)) != NULL)
         return g;

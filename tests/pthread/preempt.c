@@ -2,6 +2,8 @@
 /* More threads that spin and call nothing than there are processors: the others go on, and what a
  * spinning thread keeps in registers and below its stack pointer is not disturbed. */
 #include "tap.h"
+
+#include <semaphore.h>
 #include <fenv.h>
 #include <math.h>
 #include <sched.h>
@@ -122,6 +124,44 @@ static void results_of_arithmetic(void)
         t[i] = go(computes, (void *)i);
     for (int i = 0; i < 8; i++)
         reap(t[i]);
+}
+
+static sem_t ping, pong;
+
+static void *hands_over(void *arg)
+{
+    sem_t *mine = arg ? &ping : &pong, *other = arg ? &pong : &ping;
+
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        sem_post(other);
+        sem_wait(mine);
+    }
+    sem_post(other);
+    return NULL;
+}
+
+static void *stops_them(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 50; i++)
+        sched_yield(); /* to the end of the queue, behind the two */
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* Two threads that wake each other without end leave room for a third. */
+static void beside_two_that_hand_over(void)
+{
+    pthread_t a, b;
+
+    stop = 0;
+    sem_init(&ping, 0, 0);
+    sem_init(&pong, 0, 0);
+    a = go(hands_over, NULL);
+    b = go(hands_over, &ping);
+    reap(go(stops_them, NULL));
+    reap(a);
+    reap(b);
 }
 
 static void *rounds_its_way(void *arg)
@@ -269,6 +309,7 @@ int main(void)
     CASE(others_go_on);
     CASE(flag_of_a_later_thread);
     CASE(results_of_arithmetic);
+    CASE(beside_two_that_hand_over);
     CASE(rounding_modes);
 #ifdef __x86_64__
     CASE(registers);
