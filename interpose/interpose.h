@@ -32,6 +32,9 @@ void gt_real_resolve(void);
  * goroutine's block. */
 GT_NOINLINE long gt_ret(long r);
 
+/* True in the child of a vfork: it shares our memory and must touch no table. */
+bool gt_in_vfork(void);
+
 /* A blocked call on a goroutine is a cancellation point: acts on a pending cancel before blocking.
  */
 void gt_testcancel(struct gt_g *g);

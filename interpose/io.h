@@ -13,11 +13,6 @@
 #include "core/sched/netpoll.h"
 #include "interpose/interpose.h"
 
-/* Set between vfork and exec: the child shares our memory and must leave the tables alone. */
-bool gt_in_vfork(void);
-/* Nothing else is runnable: whoever must wait may as well wait in the kernel. */
-bool gt_sched_idle(void);
-
 /* A cancellation point, before anything has been done.  Outside a runtime section. */
 #define GT_CANCEL_POINT(g)                                                                         \
     do {                                                                                           \

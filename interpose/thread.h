@@ -20,8 +20,6 @@ GT_NORETURN void gt_thread_finish(struct gt_g *g);
 struct gt_g *gt_thread_self(void);
 /* Would a cancellation point act now? */
 bool gt_cancel_wanted(const struct gt_g *g);
-/* True in the child of a vfork: it shares our memory and must touch no table. */
-bool gt_in_vfork(void);
 /* Runs fn(arg) with the thread pointer on the block that libc's list has for this kernel thread. */
 long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
 /* Takes in what dlopen has loaded since the last time (TLS images, text ranges). */

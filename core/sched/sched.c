@@ -455,8 +455,6 @@ static bool any_runnable(void)
     return false;
 }
 
-/* Nothing else to run in the whole process? */
-bool gt_sched_idle(void);
 bool gt_sched_idle(void)
 {
     return !any_runnable();

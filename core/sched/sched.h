@@ -15,6 +15,8 @@ extern _Atomic bool gt_started;
 /* Starts it: the calling thread becomes G1 on M0.  Idempotent.  Returns 0; -ENOSYS when M:N can't
  * run here (one line on stderr has said why): the caller then stays 1:1. */
 int gt_sched_start(int nprocs);
+/* Is nothing else ready to run in the whole process? */
+bool gt_sched_idle(void);
 /* Number of Ps. */
 int gt_gomaxprocs(void);
 

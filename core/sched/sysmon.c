@@ -99,8 +99,6 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
     return true;
 }
 
-bool gt_sched_idle(void);
-
 /* How long a goroutine may run unseen.  With others behind it, queued or with a deadline that has
  * passed, about as long as the kernel would give it; and much shorter when it was found at the same
  * place each time: a thread that spins for one that waits for its P costs a whole slice for each

@@ -143,7 +143,6 @@ struct gt_g {
                                one that waits for its P; sysmon reads */
     uint32_t unannounced;   /* how often it was found blocked without notice */
     bool is_g0;
-    bool detached_at_birth;
     int policy, priority;  /* virtual scheduling attributes */
     uint64_t affinity[16]; /* virtual CPU mask, when has_affinity */
     bool has_affinity;
@@ -208,8 +207,6 @@ struct gt_p {
     _Atomic uint32_t tail;                /* owner only, store release: publishes slots */
     _Atomic(struct gt_g *) runnext;       /* owner stores; any M CASes to NULL */
     _Atomic(struct gt_g *) runq[GT_RUNQ]; /* owner writes [tail]; readable in [head, tail) */
-    struct gt_g *gfree;                   /* owner: dead Gs with their stacks */
-    uint32_t ngfree;
     uint64_t rand;
     /* timers: 4-ary heap */
     GT_CACHE_ALIGN struct gt_lock timers_lock;
@@ -220,8 +217,6 @@ struct gt_p {
     uint32_t seen_tick;
     uint32_t seen_seq;
     int64_t seen_when;
-    bool signalled;
-    _Atomic uint32_t signal_want; /* sysmon asked for preemption of this tick */
 };
 
 struct gt_m {
@@ -242,11 +237,9 @@ struct gt_m {
     struct gt_m *link;      /* idle list: SCHED lock */
     struct gt_m *alllink;   /* all Ms, push only */
     uint64_t rand;
-    uint32_t locks;                                     /* debug: ranks held, a bit each */
     char *sigstack;                                     /* alternate stack for signals */
     struct gt_g *(*g0fn)(struct gt_m *, struct gt_g *); /* mcall: what to run on g0 */
     struct gt_g *g0arg;
-    _Atomic uint32_t preempt_sent; /* SIGURG of ours under way */
 };
 
 #endif
