@@ -10,9 +10,10 @@
  * The first attempt uses the slot without a reference; only who must wait takes one, and from then
  * on uses pd->fd, which follows a descriptor that is closed under its waiters.
  *
- * Regular files never say EAGAIN: announced calls, so that the P can be taken meanwhile.  How many
- * of them sit in the kernel at once is not limited.
+ * Regular files never say EAGAIN: announced calls, so that the P can be taken meanwhile, and no
+ * more than a disk can use at once (core/sched/disk.h).
  */
+#include "core/sched/disk.h"
 #include "core/sched/signal.h"
 #include "interpose/io.h"
 
@@ -304,7 +305,8 @@ long gt_io_announced(struct gt_g *g, bool restart, long nr, long a, long b, long
                      long f)
 {
     for (;;) {
-        long r = gt_syscall_blocking(g, nr, a, b, c, d, e, f);
+        long r = gt_disk_call(nr) ? gt_disk_syscall(g, nr, a, b, c, d, e, f)
+                                  : gt_syscall_blocking(g, nr, a, b, c, d, e, f);
         if (r != -EINTR || gt_intr(g, restart))
             return r;
     }
@@ -389,6 +391,13 @@ static long stream_read(struct gt_io *io, const struct gt_xfer *x)
     return r;
 }
 
+/* On a regular file; announce: it is not even known what it is. */
+static long io_file(struct gt_io *io, long nr, const struct iovec *v, int cnt)
+{
+    return io->announce ? gt_syscall_blocking(io->g, nr, io->fd, (long)v, cnt, 0, 0, 0)
+                        : gt_disk_syscall(io->g, nr, io->fd, (long)v, cnt, 0, 0, 0);
+}
+
 static long try_read(struct gt_io *io, void *arg)
 {
     struct gt_xfer *x = arg;
@@ -409,6 +418,8 @@ static long try_read(struct gt_io *io, void *arg)
         /* fallthrough */
     case GT_FD_TTY:
         return gt_io_ready_call(io, SYS_readv, (long)x->iov, x->cnt, 0, 0, 0);
+    case GT_FD_FILE:
+        return io_file(io, SYS_readv, x->iov, x->cnt);
     default:
         return gt_syscall_blocking(io->g, SYS_readv, io->fd, (long)x->iov, x->cnt, 0, 0, 0);
     }
@@ -446,7 +457,9 @@ static long write_once(struct gt_io *io, const struct gt_xfer *x)
         /* fallthrough */
     case GT_FD_TTY:
         return gt_io_ready_call(io, SYS_writev, (long)v, cnt, 0, 0, 0);
-    default: /* files; also an eventfd, which is all but never full */
+    case GT_FD_FILE:
+        return io_file(io, SYS_writev, v, cnt);
+    default: /* also an eventfd, which is all but never full */
         return gt_syscall_blocking(io->g, SYS_writev, io->fd, (long)v, cnt, 0, 0, 0);
     }
 }

@@ -257,26 +257,16 @@ static bool win(struct gt_pollfd *pd, struct gt_pollwait *w, struct ready *out)
  */
 static void wake_dirs(struct gt_pollfd *pd, unsigned dirs, bool polls, struct ready *out)
 {
-    bool again = true;
+    struct gt_pollwait *w = pd->waiters, *last = w ? w->prev : NULL, *next;
     unsigned io = dirs;
-    while (again) {
-        struct gt_pollwait *w = pd->waiters;
-        again = false;
-        if (!w)
-            return;
-        do {
-            struct gt_pollwait *next = w->next;
-            bool take = w->poll ? polls && (w->dirs & dirs) : (w->dirs & io) != 0;
-            if (take) {
-                unsigned d = w->dirs;
-                bool is_poll = w->poll;
-                if (win(pd, w, out) && !is_poll)
-                    io &= ~d;
-                again = true; /* the ring has changed: start over */
-                break;
-            }
-            w = next;
-        } while (w != pd->waiters);
+    for (bool more = w != NULL; more; w = next) {
+        next = w->next; /* win takes off only w */
+        more = w != last;
+        if (w->poll ? !polls || !(w->dirs & dirs) : !(w->dirs & io))
+            continue;
+        unsigned took = w->poll ? 0 : w->dirs;
+        if (win(pd, w, out))
+            io &= ~took;
     }
 }
 

@@ -19,6 +19,7 @@
 #include "core/kit/cfg.h"
 #include "core/os/real.h"
 #include "core/os/tcb.h"
+#include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sema.h"
 
@@ -554,6 +555,7 @@ void gt_fork_child(struct gt_g *g)
     gt_maker_fork_child();
     gt_signal_fork_child(g);
     gt_sema_fork_child();
+    gt_disk_fork_child();
     gt_netpoll_fork_child();
     m->p = NULL;
     m->spinning = false;

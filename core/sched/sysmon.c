@@ -10,11 +10,12 @@
  * same goroutine -> CAS CLAIM -> IDLE: it is ours else CAS CLAIM -> RUN.   The M, at its next
  * runtime section: in_rt = 1, then looks at the word.
  *   - the network, if nobody polled it for 10 ms; overdue timers; signals to hand on; stale
- * registrations.
+ * registrations; calls that hold all slots of the disk and do not end (disk.h).
  *
  * Runs with all signals blocked; takes SCHED and PD locks shortly.
  */
 #include "core/kit/cfg.h"
+#include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sched_int.h"
 #include "core/sched/signal.h"
@@ -196,6 +197,7 @@ static void every_10ms(int64_t now)
     if (gt_recheck_hook)
         gt_recheck_hook();
     gt_netpoll_recheck(now);
+    gt_disk_recheck();
     if (gt_cfg.schedtrace_ms && now - last_trace >= gt_cfg.schedtrace_ms * GT_MS) {
         last_trace = now;
         gt_schedtrace(gt_cfg.scheddetail);
@@ -204,7 +206,7 @@ static void every_10ms(int64_t now)
 
 static bool all_idle(void)
 {
-    return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs;
+    return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs && !gt_disk_waiting();
 }
 
 /* Is a goroutine ready, or soon to be woken, while no P is idle? */

@@ -50,6 +50,7 @@ enum gt_gstatus { GT_G_IDLE, GT_G_READY, GT_G_RUN, GT_G_CALL, GT_G_PARK, GT_G_DE
     X(IO_WRITE, io_write, "IO write")                                                              \
     X(POLL, poll, "poll wait")                                                                     \
     X(SIGNAL, signal, "signal wait")                                                               \
+    X(DISK, disk, "disk wait")                                                                     \
     X(SPIN, spin, "spin wait")
 enum gt_reason {
 #define X(id, name, text) GT_R_##id,
