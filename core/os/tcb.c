@@ -67,11 +67,12 @@ static struct {
 struct cal {
     _Atomic uint32_t up; /* store release by the thread: its fields are written */
     char *tp, *res;
-    char **resp;
     int ktid;
 };
 static _Atomic uint32_t cal_go;
 
+/* Calls nothing of the dynamic linker: the caller may hold its lock, in a constructor of a library
+ * that dlopen loads, and waits for this thread. */
 static void *cal_thread(void *arg)
 {
     /* both threads get the same argument word: the slot is chosen by arrival */
@@ -80,8 +81,7 @@ static void *cal_thread(void *arg)
     extern struct cal gt_cal[2];
     struct cal *c = &gt_cal[add_rlx(&n, 1) & 1];
     c->tp = gt_arch_get_tp();
-    c->resp = (char **)gt_os_real.resp_here();
-    c->res = c->resp ? *c->resp : NULL;
+    c->res = T.resp_off ? *(char **)(c->tp + T.resp_off) : NULL;
     c->ktid = sys_gettid();
     store_rel(&c->up, 1);
     while (!load_acq(&cal_go))
@@ -138,7 +138,6 @@ static int compare(char *const stk[2])
         unexplained++;
     }
     T.res_off = a->res ? a->res - a->tp : 0;
-    T.resp_off = a->resp ? (char *)a->resp - a->tp : 0;
     return T.tid_off && a->tp && b->tp ? unexplained : -1;
 }
 
@@ -148,6 +147,8 @@ static int calibrate(void)
     pthread_t th[2];
     char *stk[2];
     int made = 0, bad = -1;
+    char *resp = (char *)gt_os_real.resp_here();
+    T.resp_off = resp ? resp - (char *)gt_arch_get_tp() : 0; /* static TLS: every thread's */
     for (int i = 0; i < 2; i++) {
         stk[i] = sys_mmap(NULL, CAL_STACK, PROT_READ | PROT_WRITE, MAP_NORESERVE);
         if (gt_sys_is_err(stk[i]))
