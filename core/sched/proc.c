@@ -74,6 +74,7 @@ void gt_gfree(struct gt_g *g)
     if (g->stack)
         gt_stack_free(g->stack);
     g->stack = NULL;
+    gt_signal_freeg(g);
     gt_lock(&R.lock, GT_RANK_ALLG);
     store_rel(&g->status, GT_G_IDLE);
     g->tp = NULL;
@@ -443,6 +444,7 @@ static int start_main(void)
         return -ENOMEM;
     g_init(g, sys_getpid());
     g->flags |= GT_GF_MAIN;
+    g->stack_lo = g->stack_hi = NULL;
     g->tp = g->ctx.tp = gt_arch_get_tp();
     store_rlx(&g->in_rt, 1);
     m->ktid = sys_gettid();

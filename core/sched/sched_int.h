@@ -104,6 +104,8 @@ void gt_signal_boot_libc(void);
 void gt_sema_fork_child(void);
 void gt_signal_newg(struct gt_g *g);
 void gt_signal_exitg(struct gt_g *g);
+/* Its record is given up: what signals keep with it. */
+void gt_signal_freeg(struct gt_g *g);
 void gt_signal_fork_child(struct gt_g *g);
 void gt_send_preempt(struct gt_m *m);
 /* sysmon.c */

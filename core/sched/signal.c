@@ -31,11 +31,16 @@
  *
  * Preemption is the same injection, but only where the interrupted instruction is not in our text,
  * libc's, ld.so's, libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS
- * 6).
+ * 6).  And it never writes below a stack pointer that does not lie in the goroutine's own stack:
+ * that may be a coroutine's stack without room, or no stack at all (Erlang's code keeps its heap
+ * there).  The yield is then injected on a stack aside; a handler that is due after it goes from
+ * there to where the kernel would have run it.
  */
 #include "core/sched/signal.h"
 
 #include <link.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 #include "core/kit/cfg.h"
@@ -44,13 +49,15 @@
 #include "core/sched/dump.h"
 #include "core/sched/sched_int.h"
 
-#define NSIG_        64
-#define NNODES       4096
-#define SPIN_SPAN    512 /* bytes of text that a spinning loop may take */
-#define SIGSTACK     (64ul << 10)
-#define SA_RESTORER_ 0x04000000ul
-#define RESERVED     (GT_SIGBIT(SIGURG) | GT_SIGBIT(32) | GT_SIGBIT(33))
-#define UNBLOCKABLE  (GT_SIGBIT(SIGKILL) | GT_SIGBIT(SIGSTOP) | GT_SIGBIT(32) | GT_SIGBIT(33))
+#define NSIG_          64
+#define NNODES         4096
+#define SPIN_SPAN      512 /* bytes of text that a spinning loop may take */
+#define SIGSTACK       (64ul << 10)
+#define MAIN_STACK_MAX (1ul << 30)  /* of an unlimited one */
+#define ASIDE          (64ul << 10) /* bytes of the stack aside: a few are touched */
+#define SA_RESTORER_   0x04000000ul
+#define RESERVED       (GT_SIGBIT(SIGURG) | GT_SIGBIT(32) | GT_SIGBIT(33))
+#define UNBLOCKABLE    (GT_SIGBIT(SIGKILL) | GT_SIGBIT(SIGSTOP) | GT_SIGBIT(32) | GT_SIGBIT(33))
 #define CRASH                                                                                      \
     (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
      GT_SIGBIT(SIGABRT) | GT_SIGBIT(SIGQUIT) | GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
@@ -94,6 +101,7 @@ static struct {
         uintptr_t lo, hi;
     } text[16];
     _Atomic int ntext;
+    uintptr_t main_lo, main_hi; /* where the process's own stack may lie */
 } S;
 
 static void tramp(int sig, siginfo_t *si, void *ucp);
@@ -644,14 +652,63 @@ static bool fits(const struct gt_g *g, uintptr_t sp, const void *uc)
     return sp < lo || sp > hi || sp - lo > gt_arch_inject_size(uc) + 1024;
 }
 
-static bool inject(struct gt_g *g, void *uc)
+static bool on_own_stack(const struct gt_g *g, uintptr_t sp)
+{
+    if (g->stack_lo)
+        return sp > (uintptr_t)g->stack_lo && sp <= (uintptr_t)g->stack_hi;
+    return sp > S.main_lo && sp <= S.main_hi;
+}
+
+static bool on_aside(const struct gt_g *g, uintptr_t sp)
+{
+    return g->aside && sp > (uintptr_t)g->aside && sp <= (uintptr_t)g->aside + ASIDE;
+}
+
+/* Where a mere yield may be injected; 0: nowhere, there is no memory. */
+static uintptr_t yield_sp(struct gt_g *g, uintptr_t sp)
+{
+    if (on_own_stack(g, sp) || on_aside(g, sp) || on_altstack(g, sp))
+        return sp;
+    if (!g->aside) {
+        char *p = sys_mmap(NULL, ASIDE, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+        if (gt_sys_is_err(p))
+            return 0;
+        g->aside = p;
+    }
+    return (uintptr_t)g->aside + ASIDE;
+}
+
+void gt_signal_freeg(struct gt_g *g)
+{
+    if (g->aside)
+        sys_munmap(g->aside, ASIDE);
+    g->aside = NULL;
+}
+
+/* The signal whose handler runs next, NULL: none is due.  Only when the goroutine is out of the
+ * runtime: nobody else takes from its queues. */
+static const struct gt_signode *due(const struct gt_g *g)
+{
+    const struct gt_signode *oldest = NULL;
+    for (const struct gt_signode *n = g->sigq; n; n = n->next)
+        if (!(g->sigmask & GT_SIGBIT(n->sig)))
+            return n;
+    for (const struct gt_signode *n = load_acq(&g->siginbox); n; n = n->next)
+        if (!(g->sigmask & GT_SIGBIT(n->sig)))
+            oldest = n;
+    return oldest;
+}
+
+/* n: the signal that it is for; NULL: a yield, or an asynchronous cancellation. */
+static bool inject(struct gt_g *g, void *uc, const struct gt_signode *n)
 {
     uintptr_t sp = gt_arch_uc_sp(uc) - 128;
-    struct gt_signode *n = load_rlx(&g->siginbox);
     if (n && !(g->altstack.ss_flags & SS_DISABLE) && !on_altstack(g, sp) &&
         (act_read(n->sig).flags & SA_ONSTACK))
         sp = (uintptr_t)g->altstack.ss_sp + g->altstack.ss_size;
-    if (!fits(g, sp, uc))
+    else if (!n && !(load_rlx(&g->attention) & GT_ATT_CANCEL))
+        sp = yield_sp(g, sp);
+    if (!sp || !fits(g, sp, uc))
         return false;
     gt_arch_inject(uc, NULL, sp, injected);
     return true;
@@ -668,6 +725,9 @@ static void injected(struct gt_sigframe *f)
             gt_stat_add(preemptions, 1);
             gt_gosched(g);
         }
+        const struct gt_signode *n = on_aside(g, (uintptr_t)f) ? due(g) : NULL;
+        if (n && inject(g, uc, n))
+            break;
         gt_run_signals_uc(g, uc, NULL);
         if ((load_rlx(&g->cancel) & (GT_CANCEL_ASYNC | GT_CANCEL_DISABLED | GT_CANCEL_PENDING)) ==
                 (GT_CANCEL_ASYNC | GT_CANCEL_PENDING) &&
@@ -701,7 +761,7 @@ static void on_sigurg(struct gt_g *g, void *uc)
     bool async = (att & GT_ATT_CANCEL) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC);
     if ((att & GT_ATT_SIGNAL) || async ||
         ((att & GT_ATT_PREEMPT) && preemptible(gt_arch_uc_pc(uc))))
-        inject(g, uc);
+        inject(g, uc, due(g));
 }
 
 /* Off a goroutine: as without us. */
@@ -752,7 +812,7 @@ static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
     uint32_t depth = load_rlx(&g->in_rt);
     store_rlx(&g->in_rt, 0);
     post(g, n);
-    if (!inject(g, uc)) {
+    if (!inject(g, uc, n)) {
         store_rlx(&g->in_rt, depth);
         gt_dump_crash(sig, si, uc);
     }
@@ -812,7 +872,7 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         return;
     }
     post(g, n);
-    if (load_rlx(&g->in_rt) == 0 && inject(g, uc))
+    if (load_rlx(&g->in_rt) == 0 && inject(g, uc, due(g)))
         return;
     gt_arch_syscall_abort(uc);
     kick_later(g);
@@ -888,9 +948,22 @@ void gt_sig_ranges_init(void)
     store_rel(&S.ntext, n);
 }
 
+/* The kernel lays the process's stack out below the file name that it puts above it; how far down
+ * it may go, the limit says. */
+static void find_main_stack(void)
+{
+    struct {
+        uint64_t cur, max;
+    } lim = {0, 0};
+    GT_SYS6(SYS_prlimit64, 0, RLIMIT_STACK, 0, &lim, 0, 0);
+    S.main_hi = gt_os_real.getauxval ? gt_os_real.getauxval(AT_EXECFN) : 0;
+    S.main_lo = S.main_hi - GT_MIN(S.main_hi, GT_MIN(lim.cur, MAIN_STACK_MAX));
+}
+
 void gt_signal_boot(void)
 {
     gt_sig_ranges_init();
+    find_main_stack();
     for (int sig = 1; sig <= NSIG_; sig++) {
         struct gt_ksigaction k;
         if (sig == 32 || sig == 33 || sig == SIGKILL || sig == SIGSTOP ||

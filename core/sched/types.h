@@ -128,6 +128,8 @@ struct gt_g {
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
     struct gt_signode *sigq;               /* owner: pending, oldest first */
     stack_t altstack;                      /* virtual alternate stack: owner */
+    char *aside;                           /* where it is preempted when it runs on a stack of the
+                                              program's own making: owner; made at first need */
     uint32_t sigseq;                       /* handlers that have run: owner */
     _Atomic gt_sigset waitset;             /* what sigwait waits for; 0: not in sigwait */
 
