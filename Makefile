@@ -86,6 +86,8 @@ deps-check: deps-build
 	@tools/deps.sh $(DEPS_CHECK)
 deps-demo: deps-build
 	@tools/deps.sh $(DEPS_DEMO) || true
+deps-lint: deps-check
+	@tools/deps.sh $(DEPS_LINT)
 deps: deps-build
 	@tools/deps.sh $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_DEMO) $(REAL_PACKAGES)
 
@@ -99,9 +101,16 @@ check: deps-check
 	done; [ $$rc = 0 ] && echo "make check: all suites passed" || \
 		{ echo "make check: there were failures" >&2; exit 1; }
 
-demo: | deps-demo
+# What these need is installed before make looks at what to build; T= and the like go through.
+DEPS_demo := deps-demo
+DEPS_lint := deps-lint
+ENTRIES := demo bench lint stress check-real
+.SECONDEXPANSION:
+$(ENTRIES): $$(or $$(DEPS_$$@),deps-build)
+	@$(MAKE) --no-print-directory run-$@
 
-.PHONY: all check install uninstall clean deps deps-build deps-check deps-demo
+.PHONY: all check $(ENTRIES) $(ENTRIES:%=run-%) install uninstall clean deps deps-build deps-check \
+	deps-demo deps-lint
 .DEFAULT_GOAL := all
 
 clean:

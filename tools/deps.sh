@@ -1,7 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # deps.sh PACKAGE...: sees that Debian packages are there; installs what is missing when it may.
-# Exit 0: all there.  1: some are missing and could not be installed; says which and how.
+# Exit 0: all there, or no Debian here to ask.  1: some are missing and could not be installed; says which and how.
+if ! command -v dpkg-query >/dev/null; then
+    echo "not a Debian system; needed are what Debian calls: $*" >&2
+    exit 0
+fi
 missing=
 for p in "$@"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -15,7 +15,7 @@ GO ?= $(shell command -v go 2>/dev/null)
 
 CHECK_SUITES += $(B)/bench/test_load
 
-.PHONY: examples demo bench
+.PHONY: examples
 examples: $(EXAMPLES)
 
 # Programs like any user's: none of the flags that the runtime is built with.
@@ -47,17 +47,17 @@ $(B)/bench/gobench: $(BENCH_GO)
 
 # With BENCH_PRELOAD=none nothing of the runtime is needed, nor built.
 ifeq ($(BENCH_PRELOAD),none)
-demo bench: BENCH_LAUNCHER = none
+run-demo run-bench: BENCH_LAUNCHER = none
 else
-demo: $(LAUNCHER) $(SO)
-bench: $(SO)
-demo bench: BENCH_LAUNCHER = $(LAUNCHER)
+run-demo: $(LAUNCHER) $(SO)
+run-bench: $(SO)
+run-demo run-bench: BENCH_LAUNCHER = $(LAUNCHER)
 endif
 
-demo: $(BENCH_BIN) $(B)/examples/echo_server
+run-demo: $(BENCH_BIN) $(B)/examples/echo_server
 	$(Q)$(B)/bench/demo $(BENCH_LAUNCHER)
 
-bench: $(BENCH_BIN) $(B)/examples/echo_server $(if $(GO),$(B)/bench/gobench)
+run-bench: $(BENCH_BIN) $(B)/examples/echo_server $(if $(GO),$(B)/bench/gobench)
 	$(Q)GT_SO=$(SO) BENCH='$(BENCH)' BENCH_PAIRS='$(BENCH_PAIRS)' BENCH_SECS='$(BENCH_SECS)' \
 		BENCH_PRELOAD='$(BENCH_PRELOAD)' BENCH_STRICT='$(BENCH_STRICT)' $(B)/bench/run
 

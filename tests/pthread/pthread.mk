@@ -24,7 +24,7 @@ T_SUITE_CFLAGS := -std=gnu17 -O2 -g -D_GNU_SOURCE -I. -I$(TB)/pthread $(T_WARN) 
 
 CHECK_SUITES += $(T_SUITES)
 
-.PHONY: check-programs stress
+.PHONY: check-programs
 check-programs: $(T_FIXTURES) $(T_SUITES)
 
 $(addprefix $(TB)/pthread/,$(T_PROG_C)): $(TB)/pthread/%: tests/pthread/%.c
@@ -84,7 +84,7 @@ $(T_SUITES): | $(T_FIXTURES)
 
 STRESS_SECS ?= 600
 STRESS_THREADS ?= 10000
-stress: $(TB)/stress/stress $(SO)
+run-stress: $(TB)/stress/stress $(SO)
 	$(Q)sh tests/stress/run.sh $(abspath $(TB)/stress/stress) $(abspath $(SO)) \
 		$(STRESS_SECS) $(STRESS_THREADS) $(SEED)
 

@@ -15,8 +15,8 @@ $(REAL_TOOLS): $(B)/real/%: $(REAL)/tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -std=gnu17 -Wall -Wextra $(CFLAGS) -o $@ $<
 
-.PHONY: check-real check-real-deps
-check-real: $(SO) $(REAL_TOOLS)
+.PHONY: check-real-deps
+run-check-real: $(SO) $(REAL_TOOLS)
 	$(Q)GT_SO=$(SO) REAL_TOOLS=$(abspath $(B)/real) $(REAL)/run.sh -n $(TIMES) -P "$(MODES)" \
 	    -k $(abspath $(B)/real/log) $(T)
 

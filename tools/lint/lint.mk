@@ -6,8 +6,7 @@
 LINT_JOBS ?= 1
 
 # tests/pthread/suite.c includes the generated list.
-.PHONY: lint
-lint: $(SO) $(B)/tests/pthread/programs.inc
+run-lint: $(SO) $(B)/tests/pthread/programs.inc
 	@B='$(B)' SO='$(SO)' SO_FLAGS='$(SO_FLAGS)' WARN='$(WARN)' SO_SRCS='$(SO_SRCS)' \
 		CORE_OBJS='$(filter $(B)/so/core/%,$(SO_OBJS))' LINT_JOBS='$(LINT_JOBS)' \
 		sh tools/lint/lint.sh $(L)
