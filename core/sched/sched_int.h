@@ -80,13 +80,15 @@ struct gt_stack {
     char *base;  /* lowest address, guard included */
     size_t size; /* whole reservation */
     size_t guard;
+    bool counted;          /* its guard is one of those that cost a mapping */
     void *tp;              /* thread block at the top, kept across tenancies; NULL: none yet */
     struct gt_stack *next; /* pool: STACKS lock */
 };
 struct gt_stack *gt_stack_alloc(size_t size, size_t guard);
 void gt_stack_free(struct gt_stack *s);
-/* The dead goroutine's pages below its block may go: keeps the top. */
-int gt_stack_guard(char *lo, size_t n);
+/* Makes the n bytes at lo fault.  0, also when the budget of such guards is used up; -errno.
+ * *counted: the guard is one of that budget. */
+int gt_stack_guard(char *lo, size_t n, bool *counted);
 void gt_stack_fork_lock(void);
 void gt_stack_fork_unlock(void);
 

@@ -13,7 +13,7 @@
  * different page-table pages, which then cost as much as the stack.  So slabs of large stacks begin
  * 1 MiB off a 2 MiB boundary: the top page of stack i and the guard of stack i+1 share one.
  *
- * Locks: STACKS, a leaf but for nothing.  Runs on any stack.
+ * Locks: STACKS, a leaf; no thread block is dropped under it.  Runs on any stack.
  */
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -41,12 +41,13 @@ static struct {
     struct pool pool[MAX_POOLS];
     int npool;
     struct gt_stack *descs; /* unused descriptors */
-    _Atomic int guards;     /* mprotect guards made */
+    _Atomic int guards;     /* guards made by mprotect that are mapped now */
     _Atomic bool no_madv;   /* the kernel has no guard marks */
 } S;
 
-int gt_stack_guard(char *lo, size_t n)
+int gt_stack_guard(char *lo, size_t n, bool *counted)
 {
+    *counted = false;
     if (!n)
         return 0;
     if (!load_rlx(&S.no_madv)) {
@@ -57,11 +58,16 @@ int gt_stack_guard(char *lo, size_t n)
             store_rlx(&S.no_madv, true); /* old kernel, or locked memory: mprotect from now on */
     }
     if (add_rlx(&S.guards, 1) >= GUARD_BUDGET) {
+        sub_acqrel(&S.guards, 1);
         gt_warn_once("more than %d stacks: the further ones have no guard page on this kernel",
                      GUARD_BUDGET);
         return 0;
     }
-    return sys_mprotect(lo, n, PROT_NONE);
+    int r = sys_mprotect(lo, n, PROT_NONE);
+    if (r)
+        sub_acqrel(&S.guards, 1);
+    *counted = r == 0;
+    return r;
 }
 
 static struct pool *find_pool(size_t stride, size_t guard)
@@ -124,25 +130,40 @@ static bool new_slab(struct pool *p)
     return false;
 }
 
-/* No address space: the free stacks of all sizes go back.  True: some did. */
-static bool reclaim(void)
+/* Lock held.  All free stacks, taken out of their pools. */
+static struct gt_stack *take_free(void)
 {
-    bool any = false;
+    struct gt_stack *list = NULL;
     for (int i = 0; i < S.npool; i++) {
         struct pool *p = &S.pool[i];
         while (p->free) {
             struct gt_stack *s = p->free;
             p->free = s->next;
-            p->nfree--;
-            if (s->tp)
-                gt_tcb_drop(s->tp);
-            sys_munmap(s->base, s->size);
-            s->next = S.descs;
-            S.descs = s;
-            any = true;
+            s->next = list;
+            list = s;
         }
+        p->nfree = 0;
     }
-    return any;
+    return list;
+}
+
+/* Gives stacks that are in no pool back to the system.  Lock not held: dropping a block goes
+ * through the dynamic linker and the program's free(). */
+static void drop(struct gt_stack *list)
+{
+    while (list) {
+        struct gt_stack *s = list;
+        list = s->next;
+        if (s->tp)
+            gt_tcb_drop(s->tp);
+        sys_munmap(s->base, s->size);
+        if (s->counted)
+            sub_acqrel(&S.guards, 1);
+        gt_lock(&S.lock, GT_RANK_STACKS);
+        s->next = S.descs;
+        S.descs = s;
+        gt_unlock(&S.lock, GT_RANK_STACKS);
+    }
 }
 
 static struct gt_stack *desc(void)
@@ -157,7 +178,7 @@ static struct gt_stack *desc(void)
 
 static struct gt_stack *carve(struct pool *p)
 {
-    if (p->slab == p->slab_end && !new_slab(p) && !(reclaim() && new_slab(p)))
+    if (p->slab == p->slab_end && !new_slab(p))
         return NULL;
     struct gt_stack *s = desc();
     if (!s)
@@ -166,7 +187,7 @@ static struct gt_stack *carve(struct pool *p)
     s->size = p->stride;
     s->guard = p->guard;
     s->tp = NULL;
-    if (gt_stack_guard(s->base, s->guard) != 0) {
+    if (gt_stack_guard(s->base, s->guard, &s->counted) != 0) {
         s->next = S.descs;
         S.descs = s;
         return NULL;
@@ -185,17 +206,23 @@ struct gt_stack *gt_stack_alloc(size_t size, size_t guard)
         stride = GT_ALIGN_UP(GT_ALIGN_UP(size, GT_PAGE), PT_SPAN);
     if (stride <= guard)
         return NULL;
-    gt_lock(&S.lock, GT_RANK_STACKS);
-    struct pool *p = find_pool(stride, guard);
-    struct gt_stack *s = p ? p->free : NULL;
-    if (s) {
-        p->free = s->next;
-        p->nfree--;
-    } else if (p) {
-        s = carve(p);
+    for (bool again = false;; again = true) {
+        gt_lock(&S.lock, GT_RANK_STACKS);
+        struct pool *p = find_pool(stride, guard);
+        struct gt_stack *s = p ? p->free : NULL;
+        if (s) {
+            p->free = s->next;
+            p->nfree--;
+        } else if (p) {
+            s = carve(p);
+        }
+        /* no address space: the free stacks of all sizes go back, then once more */
+        struct gt_stack *old = p && !s && !again ? take_free() : NULL;
+        gt_unlock(&S.lock, GT_RANK_STACKS);
+        if (!old)
+            return s;
+        drop(old);
     }
-    gt_unlock(&S.lock, GT_RANK_STACKS);
-    return s;
 }
 
 void gt_stack_free(struct gt_stack *s)

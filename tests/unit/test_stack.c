@@ -116,7 +116,9 @@ START_TEST(test_guard_of_locked_memory)
     char *p = locked_page();
     if (!p) /* RLIMIT_MEMLOCK: die all the same, as nothing is to be seen here */
         raise(SIGSEGV);
-    ck_assert_int_eq(gt_stack_guard(p, GT_PAGE), 0);
+    bool counted = false;
+    ck_assert_int_eq(gt_stack_guard(p, GT_PAGE, &counted), 0);
+    ck_assert(counted);
     *(volatile char *)p = 1;
 }
 END_TEST
@@ -125,18 +127,20 @@ START_TEST(test_guard_budget)
 {
     char said[256] = "", *p = locked_page();
     int out[2], was = dup(2), n = 0;
+    bool counted;
     if (!p)
         return;
     ck_assert_int_eq(pipe(out), 0);
     dup2(out[1], 2);
-    while (n < 8300 && gt_stack_guard(p, GT_PAGE) == 0)
-        n++;
+    while (n < 8300 && gt_stack_guard(p, GT_PAGE, &counted) == 0)
+        ck_assert(counted == (n++ < 8192));
     dup2(was, 2);
     ck_assert_int_eq(n, 8300); /* no error beyond the budget: no guard */
     ck_assert_int_gt(read(out[0], said, sizeof(said) - 1), 0);
     ck_assert_str_eq(said, "gothread: more than 8192 stacks: the further ones have no guard page "
                            "on this kernel\n"); /* once */
-    ck_assert_int_eq(gt_stack_guard(p, 0), 0);
+    ck_assert_int_eq(gt_stack_guard(p, 0, &counted), 0);
+    ck_assert(!counted);
 }
 END_TEST
 
