@@ -444,6 +444,10 @@ static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
     switch (nr) {
     case SYS_gettid:
         return g->tid;
+    case SYS_clock_gettime:
+        return clock_gettime((clockid_t)a[0], (struct timespec *)a[1]) ? -errno : 0;
+    case SYS_getrusage:
+        return getrusage((__rusage_who_t)a[0], (struct rusage *)a[1]) ? -errno : 0;
     case SYS_sched_yield:
         gt_rt_enter(g);
         gt_gosched(g);

@@ -278,25 +278,10 @@ GT_EXPORT int pthread_sigqueue(pthread_t t, int sig, const union sigval v)
     return ended(g) ? 0 : send_to(g, sig, &si);
 }
 
-struct by_tid {
-    int tid;
-    struct gt_g *g;
-};
-
-static void match_tid(struct gt_g *g, void *arg)
-{
-    struct by_tid *b = arg;
-    if (g->tid == b->tid)
-        b->g = g;
-}
-
 GT_EXPORT int tgkill(pid_t pid, pid_t tid, int sig)
 {
-    struct by_tid b = {.tid = tid};
-    if (!load_acq(&gt_started) || pid != sys_getpid())
-        return REAL(tgkill)(pid, tid, sig);
-    gt_foreach_g(match_tid, &b);
-    return b.g ? (int)gt_ret(-pthread_kill((pthread_t)b.g->tp, sig)) : REAL(tgkill)(pid, tid, sig);
+    struct gt_g *g = pid == sys_getpid() ? gt_g_by_tid(tid) : NULL;
+    return g ? (int)gt_ret(-pthread_kill((pthread_t)g->tp, sig)) : REAL(tgkill)(pid, tid, sig);
 }
 
 /* To our own process, with a handler: queued before we return, as the kernel does it, so that what

@@ -3,7 +3,9 @@
  * Sleeping on a clock, and giving way.  A goroutine that sleeps is parked with a deadline on the
  * monotonic clock; other clocks are translated once, at the start.
  */
+#include "core/sched/cputime.h"
 #include "interpose/io.h"
+#include "interpose/thread.h"
 
 long gt_io_sleep(struct gt_g *g, int64_t when)
 {
@@ -71,6 +73,27 @@ static long sleep_abs(struct gt_g *g, clockid_t clock, const struct timespec *ab
     return r;
 }
 
+/* Until another goroutine has used so much CPU time: it can't use more than passes. */
+static long sleep_cpu(struct gt_g *g, struct gt_g *of, int flags, const struct timespec *req,
+                      struct timespec *rem)
+{
+    if (bad_timespec(req))
+        return -EINVAL;
+    int64_t until = req->tv_sec * GT_SEC + req->tv_nsec, now = gt_cpu_clock(of);
+    long r = now < 0 ? -EINVAL : 0;
+    until += flags & TIMER_ABSTIME ? 0 : now;
+    GT_CANCEL_POINT(g);
+    gt_rt_enter(g);
+    while (r == 0 && now >= 0 && (now = gt_cpu_time(of)) >= 0 && now < until)
+        r = gt_io_sleep(g, gt_nanotime() + GT_MAX(until - now, GT_MS));
+    gt_rt_leave(g);
+    if (r == -EINTR && rem && !(flags & TIMER_ABSTIME)) {
+        int64_t left = GT_MAX(until - GT_MAX(now, 0), 0);
+        *rem = (struct timespec){.tv_sec = left / GT_SEC, .tv_nsec = left % GT_SEC};
+    }
+    return r;
+}
+
 GT_EXPORT unsigned sleep(unsigned seconds)
 {
     struct gt_g *g = gt_self();
@@ -114,9 +137,11 @@ GT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec 
     case CLOCK_BOOTTIME:
     case CLOCK_TAI:
         return (int)-(flags & TIMER_ABSTIME ? sleep_abs(g, clock, req) : sleep_rel(g, req, rem));
-    case CLOCK_THREAD_CPUTIME_ID:
-        return EINVAL;
-    default: { /* a clock that we can't translate: the kernel waits */
+    default: {
+        struct gt_g *of = gt_is_own_cpu_clock(clock) ? g : gt_cpu_clock_g(clock);
+        if (of)
+            return of == g ? EINVAL : (int)-sleep_cpu(g, of, flags, req, rem);
+        /* a clock that we can't translate: the kernel waits */
         GT_CANCEL_POINT(g);
         gt_rt_enter(g);
         long r =

@@ -429,15 +429,6 @@ GT_EXPORT int pthread_setschedprio(pthread_t t, int prio)
     return g ? pthread_setschedparam(t, g->policy, &sp) : REAL(pthread_setschedprio)(t, prio);
 }
 
-GT_EXPORT int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    if (!g)
-        return REAL(pthread_getcpuclockid)(t, clock);
-    *clock = g == gt_self() ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
-    return 0;
-}
-
 GT_EXPORT pid_t gettid(void)
 {
     struct gt_g *g = gt_self();

@@ -26,6 +26,13 @@ long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
 void gt_dl_sync(void);
 /* A library may have gone: fork looks whether an atfork handler went with it. */
 void gt_fork_note_dlclose(void);
+/* ---- clock.c ---- */
+/* Is it the clock of the caller's own CPU time, which nobody can sleep on? */
+bool gt_is_own_cpu_clock(clockid_t id);
+/* The goroutine whose CPU time a clock counts; NULL: it is the kernel's. */
+struct gt_g *gt_cpu_clock_g(clockid_t id);
+/* Its time, ns; -1: it has ended. */
+int64_t gt_cpu_clock(struct gt_g *g);
 /* libgcc_s's unwinder, loaded once. */
 void *gt_libgcc(const char *name);
 

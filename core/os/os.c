@@ -26,7 +26,12 @@ int gt_futex_wake(const _Atomic uint32_t *word, int n)
     return sys_futex(word, FUTEX_WAKE_PRIV, (uint32_t)n, NULL, NULL, 0);
 }
 
-static int (*vdso_clock_gettime)(clockid_t, struct timespec *);
+static int raw_gettime(clockid_t c, struct timespec *ts)
+{
+    return (int)GT_SYS3(SYS_clock_gettime, c, ts, 0);
+}
+
+int (*gt_vdso_gettime)(clockid_t, struct timespec *) = raw_gettime;
 
 /* Finds a symbol of the vDSO by walking its dynamic section: libc's clock_gettime would do, but
  * core calls no libc.   Source: the kernel's Documentation/ABI/stable/vdso. */
@@ -59,14 +64,13 @@ void gt_clock_init(void)
     }
     for (uint32_t i = 0; sym && str && hash && i < hash[1]; i++)
         if (!gt_strcmp(str + sym[i].st_name, "__vdso_clock_gettime"))
-            vdso_clock_gettime = (int (*)(clockid_t, struct timespec *))(bias + sym[i].st_value);
+            gt_vdso_gettime = (int (*)(clockid_t, struct timespec *))(bias + sym[i].st_value);
 }
 
 static int64_t clock_ns(clockid_t c)
 {
     struct timespec ts;
-    if (!vdso_clock_gettime || vdso_clock_gettime(c, &ts) != 0)
-        GT_SYS3(SYS_clock_gettime, c, &ts, 0);
+    gt_vdso_gettime(c, &ts);
     return ts.tv_sec * GT_SEC + ts.tv_nsec;
 }
 

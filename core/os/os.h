@@ -6,6 +6,8 @@
 #ifndef GT_OS_H
 #define GT_OS_H
 
+#include <time.h>
+
 #include "core/base/atomic.h"
 #include "core/base/base.h"
 
@@ -19,6 +21,8 @@ int gt_futex_wake(const _Atomic uint32_t *word, int n);
 /* Monotonic nanoseconds, through the vDSO (resolved at boot; before that by system call). */
 int64_t gt_nanotime(void);
 void gt_clock_init(void);
+/* clock_gettime through the vDSO, before gt_clock_init by system call.  0 or -errno. */
+extern int (*gt_vdso_gettime)(clockid_t, struct timespec *);
 /* Realtime - monotonic, now. */
 int64_t gt_realtime_offset(void);
 

@@ -98,8 +98,9 @@ static enum gt_wake park_note(struct gt_parker *pk, uint64_t ticket, int64_t whe
 static struct gt_g *park_g0(struct gt_m *m, struct gt_g *g)
 {
     uint64_t v = load_rlx(&g->pk.word);
-    (void)m;
     g->m = NULL;
+    g->waitsince = load_rlx(&m->cpu_cyc); /* as it was switched out just now */
+    g->nvcsw++;
     store_rel(&g->status, GT_G_PARK);
     while (!(v & GT_PK_OUTCOME))
         if (cas_acqrel(&g->pk.word, &v, v | GT_PK_ASLEEP))
@@ -144,7 +145,6 @@ enum gt_wake gt_park(struct gt_parker *pk, uint64_t ticket, enum gt_reason why, 
     if (load_rlx(&g->attention) & who)
         give_up(pk, ticket, GT_WAKE_SIGNAL);
     add_rlx(&gt_park_count[why], 1);
-    g->waitsince = gt_arch_cycles();
     if (!(load_acq(&pk->word) & GT_PK_OUTCOME))
         gt_mcall(g, park_g0);
     store_rlx(&g->intr_ticket, 0);

@@ -19,6 +19,7 @@
 #include "core/kit/cfg.h"
 #include "core/os/real.h"
 #include "core/os/tcb.h"
+#include "core/sched/cputime.h"
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sema.h"
@@ -26,7 +27,7 @@
 #define G0_STACK  (128ul << 10)
 #define M0_STACK  (256ul << 10)
 #define FIRST_TID (1 << 22) /* above every pid: pid_max is at most 2^22 */
-#define LAST_TID  (1 << 29)
+#define LAST_TID  (1 << 28) /* below: the id of its CPU clock is negative, as a kernel's is */
 #define GCHUNK    64
 
 void *(*gt_g_main)(struct gt_g *g);
@@ -98,6 +99,21 @@ void gt_foreach_g(void (*f)(struct gt_g *g, void *arg), void *arg)
             f(g, arg);
 }
 
+struct gt_g *gt_g_by_tid(int tid)
+{
+    struct gt_g *self = gt_self();
+    if (self && self->tid == tid)
+        return self;
+    if (!load_acq(&gt_started) || (tid < FIRST_TID && tid != gt_sched.g1->tid))
+        return NULL;
+    for (struct gt_g *g = load_acq(&R.all); g; g = g->alllink) {
+        uint32_t st = load_acq(&g->status);
+        if (g->tid == tid && st != GT_G_IDLE && st != GT_G_DEAD)
+            return g;
+    }
+    return NULL;
+}
+
 /* A fresh thread id: unique, never a kernel's, never 0 (PITFALLS 9, 10). */
 static int new_tid(void)
 {
@@ -112,6 +128,10 @@ static void g_init(struct gt_g *g, int tid)
     g->flags = 0;
     g->result = NULL;
     g->waitsince = 0;
+    g->nvcsw = g->nivcsw = 0;
+    store_rlx(&g->cpu_cyc, 0);
+    store_rlx(&g->cpu_ns, 0);
+    store_rlx(&g->cpu_seen, 0);
     g->unannounced = 0;
     g->spin_pc = 0;
     store_rlx(&g->spins, 0);
@@ -301,6 +321,7 @@ void gt_mstart(struct gt_m *m)
     m->kmask = GT_SIG_QUIET;
     gt_tls.g = &m->g0;
     gt_signal_minit(m);
+    gt_cpu_begin(m);
     m_publish(m);
     if (m->nextp) {
         struct gt_p *p = m->nextp;
@@ -456,6 +477,8 @@ static int start_main(void)
     gt_sched.m0 = m;
     gt_sched.g1 = g;
     gt_tls.owner = gt_tls.g = g;
+    gt_cpu_begin(m);
+    store_rlx(&g->cpu_ns, load_rlx(&m->cpu_read)); /* what the thread has used so far is its own */
     m->link = m->alllink = NULL;
     m_publish(m);
     gt_signal_minit(m);

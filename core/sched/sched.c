@@ -26,6 +26,7 @@
  */
 #include "core/sched/sched_int.h"
 #include "core/kit/cfg.h"
+#include "core/sched/cputime.h"
 #include "core/sched/netpoll.h"
 
 struct gt_sched gt_sched;
@@ -469,6 +470,7 @@ static void reset_spinning(struct gt_m *m)
 
 static void stopm(struct gt_m *m)
 {
+    m->cpu_idle = true;
     gt_m_setmask(m, GT_SIG_QUIET);
     gt_lock(&gt_sched.lock, GT_RANK_SCHED);
     m->link = gt_sched.midle;
@@ -527,6 +529,7 @@ static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
             return g;
         }
     }
+    m->cpu_idle = true;
     uint32_t busy = (uint32_t)gt_sched.nprocs - load_seq(&gt_sched.npidle);
     if (m->spinning || 2 * load_seq(&gt_sched.nmspinning) < busy) {
         if (!m->spinning) {
@@ -641,8 +644,11 @@ static void execute(struct gt_m *m, struct gt_g *g)
         gt_m_setmask(m, gt_kmask_of(g->sigmask));
         if (unlikely(g->has_affinity || m->pinned))
             set_cpus(m, g);
+        if (m->cpu_idle)
+            gt_cpu_resume(m);
         gt_arch_switch(&m->g0.ctx, &g->ctx);
         /* the goroutine came back through gt_mcall */
+        gt_cpu_out(m, g);
         store_rel(&m->curg, NULL);
         g = m->g0fn(m, m->g0arg); /* the same again: it need not sleep after all */
     }
@@ -651,6 +657,7 @@ static void execute(struct gt_m *m, struct gt_g *g)
 void gt_schedule_loop(struct gt_m *m)
 {
     if (load_rlx(&m->curg)) { /* M0's first visit: its goroutine has just come through gt_mcall */
+        gt_cpu_out(m, load_rlx(&m->curg));
         store_rel(&m->curg, NULL);
         execute(m, m->g0fn(m, m->g0arg));
     }

@@ -45,6 +45,9 @@ GT_NORETURN void gt_goexit(struct gt_g *g);
 void gt_gfree(struct gt_g *g);
 /* The goroutine whose thread block is tp, or NULL: not ours.  Reads the block. */
 struct gt_g *gt_g_of(void *tp);
+/* The live goroutine that gettid() calls so, or NULL.  A walk over all, but for the caller's own.
+ */
+struct gt_g *gt_g_by_tid(int tid);
 /* Calls f for every goroutine that is not IDLE, under the ALLG lock. */
 void gt_foreach_g(void (*f)(struct gt_g *g, void *arg), void *arg);
 /* Calls f for the thread block of every pooled stack. */

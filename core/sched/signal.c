@@ -497,7 +497,7 @@ void gt_rt_attend(struct gt_g *g)
 {
     if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
         gt_stat_add(preemptions, 1);
-        gt_gosched(g);
+        g->nivcsw += gt_gosched(g);
     }
     if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
         gt_run_signals(g);
@@ -723,7 +723,7 @@ static void injected(struct gt_sigframe *f)
     do {
         if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
             gt_stat_add(preemptions, 1);
-            gt_gosched(g);
+            g->nivcsw += gt_gosched(g);
         }
         const struct gt_signode *n = on_aside(g, (uintptr_t)f) ? due(g) : NULL;
         if (n && inject(g, uc, n))

@@ -116,8 +116,12 @@ struct gt_g {
     _Atomic uint64_t intr_ticket;        /* the ticket that signals may win now, 0: none; or'ed with
                                             the GT_ATT_* bits that may.  Owner writes, gt_kick reads */
     _Atomic uint32_t waitreason;         /* enum gt_reason; written before parking */
-    uint64_t waitsince;                  /* ns, 0: not measured; written by sysmon's sweep */
-    struct gt_g *alllink;                /* list of all Gs: ALLG lock */
+    uint64_t waitsince;                  /* cycles, when it left its stack; 0: not measured */
+    _Atomic uint64_t cpu_cyc; /* CPU time of short runs, cycles: see cputime.c.  Written by its M */
+    uint64_t nvcsw, nivcsw;   /* how often it slept, was preempted: owner */
+    _Atomic int64_t cpu_ns;   /* the rest of its CPU time, by the kernel's clock.  By its M */
+    _Atomic int64_t cpu_seen; /* the most that anybody was told; CAS */
+    struct gt_g *alllink;     /* list of all Gs: ALLG lock */
 
     /* life and join: SEMA bucket of &g->life */
     _Atomic uint32_t life;         /* GT_LIFE_*; futex-like word that joiners wait on */
@@ -226,7 +230,12 @@ struct gt_m {
     struct gt_g g0;              /* scheduler context; ctx of the M's own stack */
     struct gt_p *p;              /* owner M only */
     _Atomic(struct gt_g *) curg; /* who runs on it; sysmon and dumps read */
-    uint32_t id;                 /* > 0 */
+    /* CPU time: see cputime.c.  Written by itself, read by anybody */
+    _Atomic uint64_t cpu_cyc; /* cycle counter at the last switch; odd: the others change */
+    _Atomic uint64_t cpu_win; /* cycles charged since cpu_read */
+    _Atomic int64_t cpu_read; /* its kernel clock at the last reading, ns */
+    bool cpu_idle;            /* it has searched for work since: owner */
+    uint32_t id;              /* > 0 */
     int ktid;
     void *listed_tp; /* the block that glibc's list has for this kernel thread */
     gt_sigset kmask; /* what the kernel's mask is now: owner */
