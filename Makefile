@@ -4,6 +4,7 @@
 # make demo       an unmodified server, plain and as goroutines, side by side
 # make check      all tests   [T=name] [DEBUG=1]
 # make check-real unmodified Debian programs under real clients
+# make check-nptl glibc's own tests, plain and preloaded
 # make bench, lint, stress, install PREFIX= DESTDIR=, uninstall, clean, deps
 # V=1 shows the commands.
 
@@ -71,6 +72,7 @@ $(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
 
 CHECK_SUITES :=
 include preload/launcher.mk tests/pthread/pthread.mk tests/bench/bench.mk tests/real/real.mk
+include tests/foreign/foreign.mk
 -include tests/unit/unit.mk tools/lint/lint.mk
 
 # ---- what must be installed ----
