@@ -453,7 +453,25 @@ GT_EXPORT int setgroups(size_t n, const gid_t *list)
     return set_ids((void *)REAL(setgroups), n, (unsigned long)list, 0);
 }
 
+/* The look-up reads files and services: on the caller's own block, and only the result is set on
+ * the listed one.  A list that is too long for the kernel is cut, as libc does. */
 GT_EXPORT int initgroups(const char *user, gid_t group)
 {
-    return set_ids((void *)REAL(initgroups), (unsigned long)user, group, 0);
+    int n = 64, size = 0, r = -1;
+    gid_t *list = NULL;
+    do {
+        size = GT_MAX(n, size * 2);
+        gid_t *more = realloc(list, (size_t)size * sizeof(*list));
+        if (!more) {
+            free(list);
+            return (int)gt_ret(-ENOMEM);
+        }
+        list = more;
+        n = size;
+    } while (getgrouplist(user, group, list, &n) < 0);
+    do
+        r = setgroups((size_t)n, list);
+    while (r < 0 && errno == EINVAL && --n > 0);
+    free(list);
+    return r;
 }

@@ -2,6 +2,7 @@
 /* Calls that libc carries out in every thread of the process: setgid and friends with one's own
  * ids, from main, from a thread, while main is parked and others run or block. */
 #include "tap.h"
+#include <grp.h>
 #include <sys/types.h>
 
 static int stop;
@@ -78,11 +79,30 @@ static void from_threads_at_once(void)
         reap(t[i]);
 }
 
+/* Reads the groups file and services first: locale, memory and stdio are the caller's. */
+static void *sets_groups(void *arg)
+{
+    for (int i = 0; i < 5; i++) {
+        int r = initgroups("root", getgid());
+        CHECK(r == 0 || errno == EPERM);
+    }
+    return arg;
+}
+
+static void groups_of_a_user(void)
+{
+    pthread_t t = go(sets_groups, NULL);
+
+    sets_groups(NULL);
+    reap(t);
+}
+
 int main(void)
 {
     CASE(alone);
     CASE(from_main);
     CASE(from_thread_main_joins);
     CASE(from_threads_at_once);
+    CASE(groups_of_a_user);
     return 0;
 }
