@@ -64,9 +64,9 @@ void gt_rt_reacquire(struct gt_g *g);
 extern bool gt_random_yields;
 void gt_rt_yield_now_and_then(struct gt_g *g);
 void gt_rt_attend(struct gt_g *g);
-static inline void gt_rt_enter(struct gt_g *g)
+/* in_rt is set: a P is needed from here on. */
+static inline void gt_rt_entered(struct gt_g *g)
 {
-    store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
     GT_COMPILER_BAR(); /* pairs with sysmon's membarrier: in_rt is stored before the word is read */
     struct gt_m *m = g->m;
     if (unlikely(!m->p ||
@@ -74,6 +74,11 @@ static inline void gt_rt_enter(struct gt_g *g)
         gt_rt_reacquire(g);
     if (unlikely(gt_random_yields))
         gt_rt_yield_now_and_then(g);
+}
+static inline void gt_rt_enter(struct gt_g *g)
+{
+    store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
+    gt_rt_entered(g);
 }
 static inline void gt_rt_leave(struct gt_g *g)
 {

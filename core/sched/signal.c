@@ -699,9 +699,13 @@ static const struct gt_signode *due(const struct gt_g *g)
     return oldest;
 }
 
-/* n: the signal that it is for; NULL: a yield, or an asynchronous cancellation. */
+/* n: the signal that it is for; NULL: a yield, or an asynchronous cancellation.
+ * in_rt is set from here on: a signal that comes before the first instruction of injected() would
+ * be injected above it, and its handlers, a fault's too, would be shown our registers.  What it was
+ * is kept in the frame. */
 static bool inject(struct gt_g *g, void *uc, const struct gt_signode *n)
 {
+    siginfo_t depth = {.si_value.sival_int = (int)load_rlx(&g->in_rt)};
     uintptr_t sp = gt_arch_uc_sp(uc) - 128;
     if (n && !(g->altstack.ss_flags & SS_DISABLE) && !on_altstack(g, sp) &&
         (act_read(n->sig).flags & SA_ONSTACK))
@@ -710,8 +714,18 @@ static bool inject(struct gt_g *g, void *uc, const struct gt_signode *n)
         sp = yield_sp(g, sp);
     if (!sp || !fits(g, sp, uc))
         return false;
-    gt_arch_inject(uc, NULL, sp, injected);
+    gt_arch_inject(uc, &depth, sp, injected);
+    store_rlx(&g->in_rt, (uint32_t)depth.si_value.sival_int + 1);
     return true;
+}
+
+/* What sigreturn takes besides the registers. */
+static void close_frame(const struct gt_g *g, ucontext_t *uc)
+{
+    gt_sigset mask = gt_kmask_of(g->sigmask);
+    gt_memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+    /* an invalid mode: it then leaves the alternate stack of whatever M we are on alone */
+    uc->uc_stack.ss_flags = 0x7ffe;
 }
 
 /* What the interrupted goroutine runs: handlers, a yield, an asynchronous cancellation. */
@@ -719,27 +733,30 @@ static void injected(struct gt_sigframe *f)
 {
     struct gt_g *g = gt_tls.g;
     ucontext_t *uc = gt_arch_frame_uc(f);
-    gt_rt_enter(g);
+    uint32_t depth = (uint32_t)((siginfo_t *)gt_arch_frame_si(f))->si_value.sival_int;
+    gt_rt_entered(g);
     do {
-        if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
+        if (!depth && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
             gt_stat_add(preemptions, 1);
             g->nivcsw += gt_gosched(g);
         }
         const struct gt_signode *n = on_aside(g, (uintptr_t)f) ? due(g) : NULL;
-        if (n && inject(g, uc, n))
-            break;
+        if (n) {
+            close_frame(g, uc);
+            store_rlx(&g->in_rt, depth);
+            if (inject(g, uc, n))
+                return;
+            store_rlx(&g->in_rt, depth + 1);
+        }
         gt_run_signals_uc(g, uc, NULL);
         if ((load_rlx(&g->cancel) & (GT_CANCEL_ASYNC | GT_CANCEL_DISABLED | GT_CANCEL_PENDING)) ==
                 (GT_CANCEL_ASYNC | GT_CANCEL_PENDING) &&
             gt_cancel_act)
             gt_cancel_act(g);
     } while (load_rlx(&g->attention) & GT_ATT_SIGNAL);
-    gt_sigset mask = gt_kmask_of(g->sigmask);
-    gt_memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
-    /* an invalid mode: sigreturn then leaves the alternate stack of whatever M we are on alone */
-    uc->uc_stack.ss_flags = 0x7ffe;
+    close_frame(g, uc);
     GT_COMPILER_BAR();
-    store_rlx(&g->in_rt, 0);
+    store_rlx(&g->in_rt, depth); /* of the runtime, when its own code met the fault */
 }
 
 static void on_sigurg(struct gt_g *g, void *uc)
@@ -809,13 +826,9 @@ static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
         gt_dump_crash(sig, si, uc);
         return;
     }
-    uint32_t depth = load_rlx(&g->in_rt);
-    store_rlx(&g->in_rt, 0);
     post(g, n);
-    if (!inject(g, uc, n)) {
-        store_rlx(&g->in_rt, depth);
+    if (!inject(g, uc, n))
         gt_dump_crash(sig, si, uc);
-    }
 }
 
 static void sysmon_took(int sig, siginfo_t *si, void *uc)
