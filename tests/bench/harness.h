@@ -39,6 +39,9 @@ int harness_server(struct child *child, const char *const argv[], const char *pr
 /* Finds `key=NUMBER` in a line of such pairs.  Returns 0 or -1. */
 int harness_value(const char *line, const char *key, double *value);
 
+/* The median of n > 0 values; sorts them. */
+double harness_median(double *values, int n);
+
 /* Raises the limit of descriptors as far as it goes, for us and our children; returns it. */
 long harness_raise_nofile(void);
 

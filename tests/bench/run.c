@@ -215,20 +215,6 @@ static void run_pairs(const struct bench *b, struct result *r)
 
 /* ---- the table ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Sorts the values. */
-static double median(double *values, int n)
-{
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 /* Numbers keep three digits at least. */
 static const char *number(double value, char text[static 24])
 {
@@ -252,7 +238,7 @@ static void print_metric(const struct metric *m, double values[VARIANTS][MAX_PAI
 
     for (int i = 0; i < n; i++)
         ratios[i] = ratio(m, values[PLAIN][i], values[PRELOADED][i]);
-    double better = median(ratios, n);
+    double better = harness_median(ratios, n);
     snprintf(range, sizeof range, "%.2f..%.2f", ratios[0], ratios[n - 1]);
     if (m->target > 0 && preload) {
         int missed = better < m->target;
@@ -260,9 +246,9 @@ static void print_metric(const struct metric *m, double values[VARIANTS][MAX_PAI
         snprintf(target, sizeof target, ">= %.3g %s", m->target, missed ? "MISSED" : "ok");
     }
     for (int v = PLAIN; v <= PRELOADED; v++)
-        number(median(values[v], n), cells[v]);
+        number(harness_median(values[v], n), cells[v]);
     if (n_go > 0)
-        number(median(values[GO], n_go), cells[GO]);
+        number(harness_median(values[GO], n_go), cells[GO]);
     else
         strcpy(cells[GO], "-");
     say("%-30s %-3s %11s %11s %8.2fx %-16s %-15s %11s\n", m->label, m->unit, cells[PLAIN],
