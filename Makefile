@@ -6,6 +6,7 @@
 # make check-real unmodified Debian programs under real clients
 # make check-nptl glibc's own tests, plain and preloaded
 # make bench-malloc  the allocator beside others
+# make fuzz      random traces over the allocation functions, checked
 # make bench, lint, stress, install PREFIX= DESTDIR=, uninstall, clean, deps
 # V=1 shows the commands.
 
@@ -74,7 +75,7 @@ $(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
 CHECK_SUITES :=
 include preload/launcher.mk tests/pthread/pthread.mk tests/bench/bench.mk tests/real/real.mk
 include tests/foreign/foreign.mk
-include tests/bench_malloc/bench_malloc.mk
+include tests/bench_malloc/bench_malloc.mk tests/fuzz/fuzz.mk
 -include tests/unit/unit.mk tools/lint/lint.mk
 
 # ---- what must be installed ----
