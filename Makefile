@@ -70,6 +70,10 @@ $(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
 
 -include $(SO_OBJS:.o=.d)
 
+# The table of size classes is in the repository; the unit tests derive it again.
+sizeclass:
+	$(Q)awk -f tools/sizeclass.awk >core/mem/sizeclass.def
+
 # ---- the rest, each beside its sources ----
 
 CHECK_SUITES :=
@@ -114,7 +118,7 @@ ENTRIES := demo bench lint stress check-real
 $(ENTRIES): $$(or $$(DEPS_$$@),deps-build)
 	@$(MAKE) --no-print-directory run-$@
 
-.PHONY: all check $(ENTRIES) $(ENTRIES:%=run-%) install uninstall clean deps deps-build deps-check \
+.PHONY: sizeclass all check $(ENTRIES) $(ENTRIES:%=run-%) install uninstall clean deps deps-build deps-check \
 	deps-demo deps-lint
 .DEFAULT_GOAL := all
 

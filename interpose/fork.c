@@ -18,6 +18,7 @@
 #include "core/os/tcb.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/signal.h"
+#include "interpose/alloc.h"
 #include "interpose/pobj.h"
 #include "interpose/stats.h"
 #include "interpose/thread.h"
@@ -148,21 +149,29 @@ static pid_t fork_with(pid_t (*real)(void), bool handlers)
     if (g) {
         gt_rt_enter(g);
         gt_fork_before(g);
+        struct gt_mcache *mc = gt_alloc_fork_before(g);
         pid = (pid_t)gt_on_listed(g, raw_fork, (void *)real);
         if (pid == 0) {
             gt_fork_child(g);
+            gt_alloc_fork_child(mc);
             gt_thread_fork_child();
             gt_once_fork_child();
             gt_futex_fork_child();
             gt_pshared_fork_child();
         } else {
+            gt_alloc_fork_parent();
             gt_fork_parent(g);
             gt_netpoll_shared();
             gt_rt_leave(g);
         }
     } else {
         struct gt_g *solo = solo_self();
+        struct gt_mcache *mc = gt_alloc_fork_before(NULL);
         pid = (pid_t)(solo ? solo_on_listed(solo, raw_fork, (void *)real) : raw_fork((void *)real));
+        if (pid == 0)
+            gt_alloc_fork_child(mc);
+        else
+            gt_alloc_fork_parent();
         if (pid == 0 && solo) {
             gt_tid_set(solo->tp, sys_getpid());
             solo->tid = sys_getpid();

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>

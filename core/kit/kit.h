@@ -21,6 +21,9 @@
  *   TIMERS   sched/timer.c   one P's heap
  *   STACKS   sched/stack.c   stack pools
  *   MAKER    sched/proc.c    requests for kernel threads (leaf)
+ *   MSHARED  mem/mcache.c    the mcache of whoever has none
+ *   CENTRAL  mem/mcentral.c  spans of one class
+ *   HEAP     mem/mheap.c     arenas, huge objects (leaf)
  */
 enum gt_rank {
     GT_RANK_NONE,
@@ -33,6 +36,9 @@ enum gt_rank {
     GT_RANK_TIMERS,
     GT_RANK_STACKS,
     GT_RANK_MAKER,
+    GT_RANK_MSHARED,
+    GT_RANK_CENTRAL,
+    GT_RANK_HEAP,
 };
 struct gt_lock {
     _Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps; acquire/release pair */
@@ -73,6 +79,9 @@ extern void (*gt_fatal_dump)(void);
 
 /* Zeroed memory that is never given back, from mmap in chunks.  NULL when there is none. */
 void *gt_persistent_alloc(size_t n);
+/* Around fork: the child must find its lock free. */
+void gt_persistent_fork_lock(void);
+void gt_persistent_fork_unlock(void);
 
 /* A fast pseudo-random number; per caller state. */
 static inline uint64_t gt_rand(uint64_t *s)

@@ -87,9 +87,10 @@ int gt_strcmp(const char *a, const char *b)
 
 #define CHUNK (256ul << 10)
 
+static struct gt_lock lock;
+
 void *gt_persistent_alloc(size_t n)
 {
-    static struct gt_lock lock;
     static char *at, *end;
     n = GT_ALIGN_UP(n, (size_t)GT_CACHE_LINE);
     gt_lock(&lock, GT_RANK_NONE);
@@ -107,4 +108,14 @@ void *gt_persistent_alloc(size_t n)
     at += n;
     gt_unlock(&lock, GT_RANK_NONE);
     return r;
+}
+
+void gt_persistent_fork_lock(void)
+{
+    gt_lock(&lock, GT_RANK_NONE);
+}
+
+void gt_persistent_fork_unlock(void)
+{
+    gt_unlock(&lock, GT_RANK_NONE);
 }

@@ -17,6 +17,7 @@
 #include "core/sched/sched_int.h"
 
 #include "core/kit/cfg.h"
+#include "core/mem/mem.h"
 #include "core/os/real.h"
 #include "core/os/tcb.h"
 #include "core/sched/cputime.h"
@@ -482,6 +483,11 @@ static int start_main(void)
     m->link = m->alllink = NULL;
     m_publish(m);
     gt_signal_minit(m);
+    if (gt_tls.mcache) { /* the thread's becomes its P's */
+        gt_tls.mcache->tid = 0;
+        gt_sched.allp[0]->mcache = gt_tls.mcache;
+        gt_tls.mcache = NULL;
+    }
     gt_acquirep(m, gt_sched.allp[0]);
     gt_signal_newg(g);
     gt_stat_add(goroutines_created, 1);
@@ -583,6 +589,7 @@ void gt_fork_child(struct gt_g *g)
     gt_disk_fork_child();
     gt_netpoll_fork_child();
     m->p = NULL;
+    store_rlx(&m->mcache, NULL);
     m->spinning = false;
     store_rlx(&m->curg, NULL);
     for (int i = 0; i < GT_STAT_COUNT; i++)

@@ -26,6 +26,7 @@
  */
 #include "core/sched/sched_int.h"
 #include "core/kit/cfg.h"
+#include "core/mem/mem.h"
 #include "core/sched/cputime.h"
 #include "core/sched/netpoll.h"
 
@@ -50,6 +51,7 @@ void gt_acquirep(struct gt_m *m, struct gt_p *p)
     gt_assert(GT_PW_STATE(w) == GT_P_IDLE);
     store_rel(&p->word, word_next(w, GT_P_RUN, m->id));
     m->p = p;
+    store_rlx(&m->mcache, p->mcache);
 }
 
 /* The owner lets go: RUN (or CLAIM, which then fails) -> IDLE, held by the caller. */
@@ -57,6 +59,7 @@ static struct gt_p *releasep(struct gt_m *m)
 {
     struct gt_p *p = m->p;
     uint64_t w = load_rlx(&p->word);
+    store_rlx(&m->mcache, NULL);
     while (!cas_acqrel(&p->word, &w, word_next(w, GT_P_IDLE, 0)))
         ;
     m->p = NULL;
@@ -720,6 +723,7 @@ static void leave_p(struct gt_g *g)
     struct gt_m *m = g->m;
     struct gt_p *p = m->p;
     store_rlx(&g->status, GT_G_CALL);
+    store_rlx(&m->mcache, NULL);
     uint64_t w = load_rlx(&p->word);
     while (!cas_acqrel(&p->word, &w, word_next(w, GT_P_CALL, m->id)))
         ;
@@ -809,6 +813,7 @@ void gt_exitsyscall(struct gt_g *g)
         if (GT_PW_STATE(w) == GT_P_CALL && GT_PW_M(w) == m->id &&
             cas_acqrel(&p->word, &w, word_next(w, GT_P_RUN, m->id))) {
             store_rlx(&g->status, GT_G_RUN);
+            store_rlx(&m->mcache, p->mcache);
             return;
         }
         m->p = NULL;
@@ -824,6 +829,7 @@ void gt_rt_reacquire(struct gt_g *g)
         gt_exitsyscall(g);
         return;
     }
+    store_rlx(&m->mcache, NULL); /* found again when it is needed: gt_m_mcache */
     while (m->p) {
         uint64_t w = load_acq(&m->p->word);
         if (GT_PW_M(w) != m->id || GT_PW_STATE(w) == GT_P_IDLE) {
@@ -838,6 +844,25 @@ void gt_rt_reacquire(struct gt_g *g)
     }
     if (!m->p)
         get_p(g);
+}
+
+struct gt_mcache *gt_m_mcache(struct gt_g *g, bool may_wait)
+{
+    if (load_rlx(&g->status) == GT_G_CALL)
+        return NULL;
+    struct gt_m *m = g->m;
+    uint64_t w = m->p ? load_acq(&m->p->word) : 0;
+    if (GT_PW_M(w) != m->id || GT_PW_STATE(w) != GT_P_RUN) {
+        if (!may_wait)
+            return NULL;
+        gt_rt_reacquire(g);
+        m = g->m;
+    }
+    struct gt_p *p = m->p;
+    if (!p->mcache)
+        p->mcache = gt_mc_get(0);
+    store_rlx(&m->mcache, p->mcache);
+    return p->mcache;
 }
 
 bool gt_random_yields;

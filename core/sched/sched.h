@@ -90,6 +90,15 @@ static inline void gt_rt_leave(struct gt_g *g)
     /* whoever sets attention after our look sends SIGURG, whose handler now finds in_rt 0 */
 }
 
+/* In a runtime section whose m->mcache is NULL: finds the mcache of its P (makes one, if the P has
+ * none yet).  may_wait: if the M has lost its P, waits for one, perhaps on another M.  NULL: there
+ * is no P to use (an announced call), or no memory. */
+struct gt_mcache *gt_m_mcache(struct gt_g *g, bool may_wait);
+/* May a goroutine be switched out at pc: in the program's own text, not in libc's or ours? */
+bool gt_preemptible(uintptr_t pc);
+/* The end of a runtime section that found attention: handlers run; yields only if it may. */
+void gt_rt_attend_at(struct gt_g *g, uintptr_t pc);
+
 /* ---- park and ready ---- */
 /* The parker of the calling thread: the goroutine's, or a foreign thread's own. */
 struct gt_parker *gt_parker_self(void);

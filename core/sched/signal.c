@@ -503,6 +503,16 @@ void gt_rt_attend(struct gt_g *g)
         gt_run_signals(g);
 }
 
+void gt_rt_attend_at(struct gt_g *g, uintptr_t pc)
+{
+    gt_rt_enter(g);
+    if (gt_preemptible(pc))
+        gt_rt_attend(g);
+    else if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
+        gt_run_signals(g);
+    store_rlx(&g->in_rt, load_rlx(&g->in_rt) - 1);
+}
+
 /* ---- sending ---- */
 
 void gt_kick(struct gt_g *g)
@@ -634,7 +644,7 @@ static void kick_later(struct gt_g *g)
 
 /* ---- the trampoline: in a signal frame, on the M's alternate stack ---- */
 
-static bool preemptible(uintptr_t pc)
+bool gt_preemptible(uintptr_t pc)
 {
     int n = load_acq(&S.ntext);
     for (int i = 0; i < n; i++)
@@ -777,7 +787,7 @@ static void on_sigurg(struct gt_g *g, void *uc)
     }
     bool async = (att & GT_ATT_CANCEL) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC);
     if ((att & GT_ATT_SIGNAL) || async ||
-        ((att & GT_ATT_PREEMPT) && preemptible(gt_arch_uc_pc(uc))))
+        ((att & GT_ATT_PREEMPT) && gt_preemptible(gt_arch_uc_pc(uc))))
         inject(g, uc, due(g));
 }
 

@@ -83,6 +83,7 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
     struct gt_g *g = load_acq(&m->curg);
     if (!g || load_rlx(&g->in_rt) || !cas_seq(&p->word, &w, c))
         return false;
+    store_rlx(&m->mcache, NULL);
     sys_membarrier(8 /* PRIVATE_EXPEDITED: pairs with gt_rt_enter's plain store of in_rt */);
     bool asleep = load_acq(&m->curg) == g && load_acq(&g->in_rt) == 0;
     if (asleep) {

@@ -31,6 +31,7 @@
 
 struct gt_m;
 struct gt_p;
+struct gt_mcache;
 
 enum gt_gstatus { GT_G_IDLE, GT_G_READY, GT_G_RUN, GT_G_CALL, GT_G_PARK, GT_G_DEAD };
 
@@ -180,8 +181,9 @@ struct gt_tls {
     struct gt_g *owner;  /* whose block this is (pthread_t -> G); never changes in a tenancy */
     struct gt_parker pk; /* a foreign thread's own */
     bool foreign_counted;
-    bool runtime;  /* a kernel thread of the runtime's own: sysmon, the maker */
-    bool in_vfork; /* the child of a vfork runs on this block */
+    bool runtime;             /* a kernel thread of the runtime's own: sysmon, the maker */
+    bool in_vfork;            /* the child of a vfork runs on this block */
+    struct gt_mcache *mcache; /* a kernel thread's; on a goroutine's block NULL: see m->mcache */
 };
 extern __thread struct gt_tls gt_tls __attribute__((tls_model("initial-exec")));
 
@@ -215,6 +217,7 @@ struct gt_p {
     _Atomic(struct gt_g *) runnext;       /* owner stores; any M CASes to NULL */
     _Atomic(struct gt_g *) runq[GT_RUNQ]; /* owner writes [tail]; readable in [head, tail) */
     uint64_t rand;
+    struct gt_mcache *mcache; /* the owner M's to use; NULL until it is needed */
     /* timers: 4-ary heap */
     GT_CACHE_ALIGN struct gt_lock timers_lock;
     struct gt_g **heap;      /* TIMERS lock */
@@ -227,9 +230,12 @@ struct gt_p {
 };
 
 struct gt_m {
-    struct gt_g g0;              /* scheduler context; ctx of the M's own stack */
-    struct gt_p *p;              /* owner M only */
-    _Atomic(struct gt_g *) curg; /* who runs on it; sysmon and dumps read */
+    struct gt_g g0;                     /* scheduler context; ctx of the M's own stack */
+    struct gt_p *p;                     /* owner M only */
+    _Atomic(struct gt_mcache *) mcache; /* its P's, while the P is in RUN and the M may use it
+                                           without a look at the word; NULL: look.  Owner M; sysmon
+                                           stores NULL before its membarrier */
+    _Atomic(struct gt_g *) curg;        /* who runs on it; sysmon and dumps read */
     /* CPU time: see cputime.c.  Written by itself, read by anybody */
     _Atomic uint64_t cpu_cyc; /* cycle counter at the last switch; odd: the others change */
     _Atomic uint64_t cpu_win; /* cycles charged since cpu_read */

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The heap: its shapes, and the fast half of malloc and free.   Sources of the ideas: Go's mheap.go
+ * and mcache.go (spans, a cache for each P, central lists); mimalloc's free lists within a page.
+ *
+ *   arena   64 MiB of address space, aligned to its size, mapped from the bottom as it is needed.
+ *           gt_arena_kind[address >> 26] says whether an address lies in one.
+ *   slot    64 KiB of an arena; the first two hold the descriptors of all 1024.
+ *   span    one or more slots that hold objects of one size class, or one large object.  Its
+ *           descriptor is the one of its first slot; those of the others lead there.
+ *   mcache  owns spans.  Only its owner allocates from them and frees into them without atomics:
+ *           a P, a kernel thread, or, behind a lock, whoever has neither (gt_mshared).
+ *
+ *     address --- >> 26 ---> gt_arena_kind --- & ~(64M-1), >> 16 & 1023 ---> struct gt_span
+ *                                                  (start, size, magic) ---> object
+ *
+ * Life of a span of small objects.  Exactly one mcache (or the central lists) owns it:
+ *   state     on which list          left by
+ *   CURRENT   mc->cur[class]         its last object is taken -> FULL
+ *   FULL      mc->full[class]        an object comes back -> PARTIAL
+ *   PARTIAL   mc->partial[class]     taken for allocation -> CURRENT; the last object comes back ->
+ *                                    page heap; too many of them -> central
+ *   CENTRAL   central list, or none  taken by an mcache -> CURRENT; empty -> page heap
+ *             when it is full
+ *
+ * Objects have no header.  A free object's first word links to the next one (xor a secret of the
+ * process), its second word is another secret: a second free finds it there.  Objects that were
+ * never handed out are not linked: they lie between bump and limit.
+ *
+ * A free by somebody who is not the owner pushes the object on span->remote (CAS).  Who finds that
+ * list empty also pushes the span on its owner's inbox; the owner takes it from there when it runs
+ * out of objects.  So: remote != empty  <=>  the span is, or is about to be, on one inbox; only who
+ * has taken it from the inbox empties remote; until then its objects count as allocated, so that
+ * the span stays where it is.  A span whose owner has changed meanwhile is passed on.
+ */
+#ifndef GT_MEM_H
+#define GT_MEM_H
+
+#include "core/base/atomic.h"
+#include "core/base/base.h"
+#include "core/kit/kit.h"
+
+#define GT_ARENA_SHIFT 26
+#define GT_ARENA_BYTES (1ul << GT_ARENA_SHIFT)
+#define GT_SLOT_SHIFT  16
+#define GT_SLOT_BYTES  (1ul << GT_SLOT_SHIFT)
+#define GT_ARENA_SLOTS 1024
+#define GT_META_SLOTS  2
+#define GT_VA_ARENAS   (1ul << (47 - GT_ARENA_SHIFT))
+
+#define GT_NCLASS    73 /* 1..72; 0: a large object */
+#define GT_SMALL_MAX 32768ul
+#define GT_FAST_MAX  1024ul       /* the sizes that mcache.direct answers */
+#define GT_HUGE_MIN  (32ul << 20) /* from here on a mapping of its own */
+
+enum gt_arena_kind { GT_ARENA_NONE, GT_ARENA_SMALL, GT_ARENA_HUGE, GT_ARENA_FOREIGN };
+
+enum gt_span_state {
+    GT_SPAN_FREE,   /* slots are the page heap's */
+    GT_SPAN_SMALL,  /* the first slot of a span of small objects */
+    GT_SPAN_LARGE,  /* ... of one large object */
+    GT_SPAN_INSIDE, /* a later slot of either */
+};
+
+/* span->free holds an object, or the span's address with this bit: nothing is linked. */
+#define GT_LIST_END 1ul
+
+struct gt_mcache;
+
+struct gt_span {
+    /* the owner's, but for `owner`, which others read */
+    uintptr_t free;   /* first free object, or a mark */
+    uint64_t nmalloc; /* objects ever handed out */
+    uint64_t nfree;   /* and come back */
+    uint32_t wake;    /* free takes the slow path when nfree's low half gets here: CURRENT: never;
+                         FULL: the next one; PARTIAL: the last one */
+    uint32_t size;    /* of an object; 0: LARGE */
+    char *bump;       /* the next object that never was */
+    char *limit;      /* end of the last whole object */
+    _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
+    uint64_t magic;                    /* 2^64 / size, rounded up: tests divisibility */
+    /* the other line */
+    _Atomic uintptr_t remote;   /* objects freed by others: CAS release; pairs with the taker */
+    struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
+    struct gt_span *prev, *next;
+    char *start;
+    uint32_t nslots;
+    uint16_t inside; /* INSIDE: distance to the first slot */
+    uint8_t class;   /* 0: LARGE */
+    uint8_t state;   /* enum gt_span_state */
+    uint8_t zero;    /* what lies from bump on has only zeros */
+    uint8_t shift;   /* 2^shift bytes hold the span, aligned: 16 or 19 */
+    uint8_t list;    /* enum gt_span_list */
+    uint8_t pad[13];
+};
+_Static_assert(sizeof(struct gt_span) == 128, "descriptors fill two cache lines");
+_Static_assert(offsetof(struct gt_span, remote) == 64, "the owner's line is its own");
+
+enum gt_span_list { GT_ON_NONE, GT_ON_CURRENT, GT_ON_FULL, GT_ON_PARTIAL, GT_ON_CENTRAL };
+
+struct gt_span_head {
+    struct gt_span *first, *last;
+    uint32_t n;
+};
+
+struct gt_mcache {
+    struct gt_span *direct[GT_FAST_MAX / 16 + 1]; /* [(bytes + 15) / 16]: copies of cur[] */
+    struct gt_span *cur[GT_NCLASS];               /* never NULL: gt_span_none */
+    struct gt_span_head partial[GT_NCLASS];
+    struct gt_span_head full[GT_NCLASS];
+    uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS];  /* of spans that it gave up */
+    GT_CACHE_ALIGN _Atomic(struct gt_span *) inbox; /* pushed by anybody (CAS), taken whole */
+    GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
+    _Atomic uint32_t state;                         /* GT_MC_*; CAS by who takes it into use */
+    int tid; /* of the kernel thread that owns it; 0: a P, or nobody */
+};
+#define GT_MC_IDLE  0u /* nobody's; its spans wait for the next owner */
+#define GT_MC_OWNED 1u
+
+extern struct gt_span gt_span_none;
+extern _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
+/* Secrets of the process: what links are mixed with, and what marks a free object. */
+extern struct gt_secret {
+    uintptr_t link, mark;
+} gt_secret;
+
+extern const struct gt_class {
+    uint32_t size, span, count;
+} gt_classes[GT_NCLASS];
+
+/* 1 <= n <= GT_SMALL_MAX */
+static inline unsigned gt_class_of(size_t n)
+{
+    if (n <= 128)
+        return (unsigned)((n + 15) >> 4) + (n == 0);
+    unsigned b = 63 - (unsigned)__builtin_clzl(n - 1);
+    return 1 + (b - 7) * 8 + (unsigned)((n - 1) >> (b - 3));
+}
+
+/* The descriptor of the slot of an address in an arena of small spans. */
+static inline struct gt_span *gt_slot_of(uintptr_t p)
+{
+    return (struct gt_span *)(p & ~(GT_ARENA_BYTES - 1)) +
+           ((p >> GT_SLOT_SHIFT) & (GT_ARENA_SLOTS - 1));
+}
+
+static inline bool gt_in_arena(uintptr_t p)
+{
+    return p >> GT_ARENA_SHIFT < GT_VA_ARENAS &&
+           load_rlx(&gt_arena_kind[p >> GT_ARENA_SHIFT]) == GT_ARENA_SMALL;
+}
+
+/* The links of two free objects of one span differ in these bits only. */
+static inline bool gt_same_span(uintptr_t a, uintptr_t b, unsigned shift)
+{
+    return (a ^ b) >> shift == 0;
+}
+
+GT_NORETURN void gt_mem_overrun(struct gt_span *s, uintptr_t p);
+
+/* Takes an object from s, NULL: none is left.  *fresh: it comes from bump, and is zero if s is.
+ * About 15 instructions; owner only. */
+static inline __attribute__((always_inline)) void *gt_span_take(struct gt_span *s, unsigned shift,
+                                                                bool *fresh)
+{
+    uintptr_t p = s->free;
+    if (likely(!(p & GT_LIST_END))) {
+        uintptr_t *w = (uintptr_t *)p;
+        uintptr_t next = w[0] ^ gt_secret.link;
+        if (unlikely(!gt_same_span(next, p, shift)))
+            gt_mem_overrun(s, p);
+        s->free = next;
+        s->nmalloc++;
+        w[1] = 0;
+        *fresh = false;
+        return w;
+    }
+    char *b = s->bump;
+    if (unlikely(b >= s->limit))
+        return NULL;
+    s->bump = b + s->size;
+    s->nmalloc++;
+    ((uintptr_t *)b)[1] = 0;
+    *fresh = true;
+    return b;
+}
+
+/* n <= GT_FAST_MAX.  NULL: take gt_mc_malloc. */
+static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_mcache *mc, size_t n)
+{
+    bool fresh;
+    return gt_span_take(mc->direct[(n + 15) >> 4], GT_SLOT_SHIFT, &fresh);
+}
+
+/* Gives p back, if it is an object of a span of mc's and nothing is unusual; false: take
+ * gt_mc_free.  About 22 instructions. */
+static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcache *mc, void *ptr)
+{
+    uintptr_t p = (uintptr_t)ptr, *w = ptr;
+    if (unlikely(!gt_in_arena(p)))
+        return false;
+    struct gt_span *s = gt_slot_of(p);
+    if (unlikely(load_rlx(&s->owner) != mc))
+        return false;
+    if (unlikely((p & (GT_SLOT_BYTES - 1)) * s->magic >= s->magic || p >= (uintptr_t)s->bump ||
+                 w[1] == gt_secret.mark))
+        return false;
+    uint64_t nfree = s->nfree + 1;
+    if (unlikely((uint32_t)nfree == s->wake))
+        return false;
+    w[0] = s->free ^ gt_secret.link;
+    w[1] = gt_secret.mark;
+    s->free = p;
+    s->nfree = nfree;
+    return true;
+}
+
+/* ---- mcache.c: the owner's slow half; mc is the caller's, which nobody else uses meanwhile ----
+ */
+
+/* The same for all n up to PTRDIFF_MAX.  *zero: set when the memory has only zeros.  NULL: no
+ * memory. */
+void *gt_mc_malloc(struct gt_mcache *mc, size_t n, bool *zero);
+enum gt_free {
+    GT_FREE_OK,
+    GT_FREE_FOREIGN, /* not in the heap */
+    GT_FREE_DOUBLE,  /* free already */
+    GT_FREE_INSIDE,  /* not at the start of an object */
+    GT_FREE_NEVER,   /* in the heap, where no object is or was */
+};
+enum gt_free gt_mc_free(struct gt_mcache *mc, void *p);
+/* Gives empty spans and what others freed back to the page heap; to the central lists what they may
+ * take. */
+void gt_mc_flush(struct gt_mcache *mc);
+/* A new one, or one that nobody has any more, for a kernel thread (its id) or a P (0).  NULL: no
+ * memory. */
+struct gt_mcache *gt_mc_get(int tid);
+/* Its owner does not use it any more; it goes with its spans to the next one who asks. */
+void gt_mc_put(struct gt_mcache *mc);
+/* For those who have no mcache: take it with gt_mshared_lock. */
+struct gt_mcache *gt_mshared_lock(void);
+void gt_mshared_unlock(void);
+/* The list of all. */
+struct gt_mcache *gt_mc_all(void);
+/* Around fork: lock, then unlock in the parent, or child: own is the survivor's mcache (NULL: it
+ * has none), tid its kernel thread's new id; the others' spans become central. */
+void gt_mem_fork_lock(void);
+void gt_mem_fork_unlock(void);
+void gt_mem_fork_child(struct gt_mcache *own, int tid);
+
+/* ---- mcentral.c ---- */
+/* The owner of spans that no mcache has: only its address and its inbox are used. */
+extern struct gt_mcache gt_central;
+/* A span with room, now mc's, or NULL. */
+struct gt_span *gt_central_get(struct gt_mcache *mc, unsigned class);
+/* Takes a span over from its owner, who has taken it off its lists.  full: nothing is free in it.
+ */
+void gt_central_put(struct gt_span *s, bool full);
+/* Spans that came back through the inbox: links them, empty ones go to the page heap. */
+void gt_central_collect(void);
+void gt_central_fork_lock(void);
+void gt_central_fork_unlock(void);
+
+/* mcache.c: shared with mcentral.c */
+void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s);
+/* Moves what others freed to the span's own list. */
+void gt_span_collect(struct gt_span *s);
+
+/* ---- mheap.c: slots and large objects; takes the HEAP lock ---- */
+/* A span of n slots (n < 1022), owner NULL, or NULL.  *zero: all zeros. */
+struct gt_span *gt_heap_alloc(size_t nslots, size_t align_slots, bool *zero);
+/* A span of one object of n bytes, aligned to a power of two. */
+struct gt_span *gt_large_alloc(size_t n, size_t align, bool *zero);
+void gt_heap_free(struct gt_span *s);
+/* Makes it n slots long, in place.  False: not possible. */
+bool gt_heap_resize(struct gt_span *s, size_t nslots);
+void *gt_huge_alloc(size_t n, size_t align);
+bool gt_huge_free(void *p);
+/* The new address (pages moved), or NULL: no memory. */
+void *gt_huge_realloc(void *p, size_t n);
+/* Bytes of the huge object that holds p and its start, or 0. */
+size_t gt_huge_find(const void *p, char **start);
+/* Gives back what is free, but for `keep` bytes.  Bytes given back. */
+size_t gt_heap_scavenge(size_t keep);
+/* Calls f for every span in use, in address order.  No lock: for a still heap, or a look. */
+void gt_heap_each_span(void (*f)(struct gt_span *s, void *arg), void *arg);
+struct gt_heap_sizes {
+    size_t mapped, used, dirty, huge;     /* bytes; dirty: free, but still with memory */
+    uint64_t nmalloc, nfree, large_bytes; /* large and huge objects ever made, freed */
+};
+void gt_heap_sizes(struct gt_heap_sizes *z);
+void gt_heap_fork_lock(void);
+void gt_heap_fork_unlock(void);
+void gt_heap_init(void);
+
+/* ---- malloc.c: what an address is ---- */
+struct gt_object {
+    char *base;  /* of the object that holds the address; of the slot, if none */
+    size_t size; /* usable bytes */
+    struct gt_span *span;
+    enum { GT_OBJ_NONE, GT_OBJ_LIVE, GT_OBJ_FREE, GT_OBJ_NEVER } what;
+};
+/* Safe for any address.  FREE is only exact for small objects when no owner works on the span. */
+struct gt_object gt_heap_find(const void *p);
+/* The first span's descriptor for an address in an arena; NULL: the slot is free. */
+struct gt_span *gt_span_of(uintptr_t p);
+/* Usable bytes of a live object that begins at p; 0: it is none. */
+size_t gt_usable(const void *p);
+/* Memory aligned to a power of two.  *zero as gt_mc_malloc. */
+void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero);
+
+/* What stops the program.  Never returns. */
+enum gt_mem_error {
+    GT_MEM_DOUBLE,  /* free of a free object */
+    GT_MEM_WILD,    /* free of what the heap never gave */
+    GT_MEM_OVERRUN, /* a free object was written to */
+};
+GT_NORETURN void gt_mem_error(enum gt_mem_error e, const void *p);
+/* Set by the interpose layer: prints what p is, tracebacks, and ends the program. */
+extern void (*gt_mem_die)(enum gt_mem_error e, const void *p);
+
+/* Go's MemStats; bytes. */
+struct gt_memstats {
+    uint64_t HeapAlloc, HeapSys, HeapIdle, HeapInuse, HeapReleased, HeapObjects;
+    uint64_t Mallocs, Frees, TotalAlloc, Sys;
+    struct {
+        uint64_t Size, Mallocs, Frees;
+    } BySize[GT_NCLASS];
+};
+void gt_readmemstats(struct gt_memstats *st);
+
+#endif

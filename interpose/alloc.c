@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * malloc and its family.   Sources: POSIX malloc(3p), posix_memalign(3p); malloc(3), mallopt(3).
+ *
+ * Whose mcache (core/mem/mem.h) a call uses, and what keeps others away from it:
+ *   a kernel thread (before the scheduler starts, foreign)   its own, gt_tls.mcache: nothing can
+ *                                      interrupt it but a signal handler, which may not allocate
+ *   a goroutine whose M has a P        the P's, in a runtime section: neither preempted nor
+ *                                      interrupted by a handler; sysmon does not take the P
+ *   a goroutine in an announced call,  one for all of them, under a lock
+ *   the child of a vfork
+ * Also from the dynamic linker, before any constructor, and after the last atexit handler: nothing
+ * here calls libc on the way, but for errno.
+ *
+ * GOTHREAD=malloc=libc: each call goes on to libc's.  That is decided at the first call, from the
+ * environment on the process's stack; no thread has gt_tls.mcache then, so nothing is lost here.
+ */
+#include "interpose/alloc.h"
+
+#include "core/kit/cfg.h"
+
+enum { UNDECIDED, OURS, LIBC };
+static _Atomic uint8_t mode;
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t align, size_t n);
+void __libc_free(void *p);
+extern void *__libc_stack_end; /* of ld.so: where the kernel put argc */
+
+static void decide(void)
+{
+    char **argv = (char **)__libc_stack_end + 1;
+    while (*argv)
+        argv++;
+    gt_cfg_parse(&gt_cfg, argv + 1, NULL, NULL);
+    gt_mem_die = gt_alloc_die;
+    store_rel(&mode, gt_cfg.malloc ? OURS : LIBC);
+}
+
+bool gt_alloc_ours(void)
+{
+    if (unlikely(load_acq(&mode) == UNDECIDED))
+        decide();
+    return load_rlx(&mode) == OURS;
+}
+
+/* ---- whose mcache ---- */
+
+struct use {
+    struct gt_mcache *mc; /* NULL: no memory */
+    struct gt_g *g;       /* whose runtime section is open, or NULL */
+    bool shared;
+};
+
+static void use_shared(struct use *u)
+{
+    u->mc = gt_mshared_lock();
+    u->shared = u->mc != NULL;
+}
+
+/* pc: of the caller: a goroutine that has lost its P waits for one only in the program's text. */
+static struct use use_begin(uintptr_t pc)
+{
+    struct use u = {.mc = gt_tls.mcache, .g = gt_tls.g};
+    if (u.g && !u.g->is_g0) {
+        uint32_t depth = load_rlx(&u.g->in_rt);
+        store_rlx(&u.g->in_rt, depth + 1);
+        GT_COMPILER_BAR(); /* as in gt_rt_enter: pairs with sysmon's membarrier */
+        u.mc = load_rlx(&u.g->m->mcache);
+        if (unlikely(!u.mc))
+            u.mc = gt_m_mcache(u.g, depth == 0 && gt_preemptible(pc));
+        if (unlikely(!u.mc))
+            use_shared(&u);
+        return u;
+    }
+    u.g = NULL;
+    if (likely(u.mc != NULL))
+        return u;
+    if (gt_tls.in_vfork)
+        use_shared(&u);
+    else
+        u.mc = gt_tls.mcache = gt_mc_get(sys_gettid());
+    return u;
+}
+
+static void use_end(struct use *u, uintptr_t pc)
+{
+    if (unlikely(u->shared))
+        gt_mshared_unlock();
+    struct gt_g *g = u->g;
+    if (!g)
+        return;
+    uint32_t depth = load_rlx(&g->in_rt) - 1;
+    GT_COMPILER_BAR();
+    store_rlx(&g->in_rt, depth);
+    GT_COMPILER_BAR(); /* a signal from here on finds 0, one before has set attention */
+    if (unlikely(load_rlx(&g->attention)) && depth == 0)
+        gt_rt_attend_at(g, pc);
+}
+
+#define PC() ((uintptr_t)__builtin_return_address(0))
+
+static GT_NOINLINE void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- malloc, calloc ---- */
+
+static GT_NOINLINE void *malloc_slow(size_t n, uintptr_t pc)
+{
+    bool zero;
+    if (!gt_alloc_ours())
+        return __libc_malloc(n);
+    struct use u = use_begin(pc);
+    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    use_end(&u, pc);
+    return likely(p != NULL) ? p : no_memory();
+}
+
+/* On a goroutine, in the usual case: its P's mcache, a small object.  NULL: not so. */
+static inline void *g_malloc(size_t n, uintptr_t pc)
+{
+    struct gt_g *g = gt_tls.g;
+    if (!g || unlikely(n > GT_FAST_MAX))
+        return NULL;
+    uint32_t depth = load_rlx(&g->in_rt);
+    store_rlx(&g->in_rt, depth + 1);
+    GT_COMPILER_BAR(); /* as in gt_rt_enter */
+    struct gt_mcache *mc = load_rlx(&g->m->mcache);
+    void *p = mc ? gt_mc_malloc_fast(mc, n) : NULL;
+    GT_COMPILER_BAR();
+    store_rlx(&g->in_rt, depth);
+    GT_COMPILER_BAR();
+    if (unlikely(load_rlx(&g->attention)) && depth == 0)
+        gt_rt_attend_at(g, pc);
+    return p;
+}
+
+static inline __attribute__((always_inline)) void *malloc_inline(size_t n, uintptr_t pc)
+{
+    struct gt_mcache *mc = gt_tls.mcache;
+    void *p;
+    if (likely(mc != NULL)) {
+        if (likely(n <= GT_FAST_MAX) && likely((p = gt_mc_malloc_fast(mc, n)) != NULL))
+            return p;
+    } else if ((p = g_malloc(n, pc)) != NULL) {
+        return p;
+    }
+    return malloc_slow(n, pc);
+}
+
+GT_EXPORT void *malloc(size_t n)
+{
+    return malloc_inline(n, PC());
+}
+
+void *gt_alloc(size_t n, uintptr_t pc)
+{
+    return malloc_inline(n, pc);
+}
+
+static void *calloc_at(size_t n, uintptr_t pc)
+{
+    bool zero;
+    struct use u = use_begin(pc);
+    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    if (p && !zero)
+        gt_memset(p, 0, n);
+    use_end(&u, pc);
+    return p ? p : no_memory();
+}
+
+GT_EXPORT void *calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    if (unlikely(!gt_tls.mcache) && !gt_alloc_ours())
+        return __libc_calloc(n, size);
+    if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
+        return no_memory();
+    return calloc_at(bytes, PC());
+}
+
+/* ---- free ---- */
+
+static GT_NOINLINE void free_slow(void *p, uintptr_t pc)
+{
+    if (!p)
+        return;
+    if (!gt_alloc_ours()) {
+        __libc_free(p);
+        return;
+    }
+    struct use u = use_begin(pc);
+    enum gt_free r = u.mc ? gt_mc_free(u.mc, p) : GT_FREE_OK;
+    use_end(&u, pc);
+    if (unlikely(r != GT_FREE_OK))
+        gt_alloc_bad_free(p, r);
+}
+
+static inline bool g_free(void *p, uintptr_t pc)
+{
+    struct gt_g *g = gt_tls.g;
+    if (!g)
+        return false;
+    uint32_t depth = load_rlx(&g->in_rt);
+    store_rlx(&g->in_rt, depth + 1);
+    GT_COMPILER_BAR(); /* as in gt_rt_enter */
+    struct gt_mcache *mc = load_rlx(&g->m->mcache);
+    bool done = mc && gt_mc_free_fast(mc, p);
+    GT_COMPILER_BAR();
+    store_rlx(&g->in_rt, depth);
+    GT_COMPILER_BAR();
+    if (unlikely(load_rlx(&g->attention)) && depth == 0)
+        gt_rt_attend_at(g, pc);
+    return done;
+}
+
+static inline __attribute__((always_inline)) void free_inline(void *p, uintptr_t pc)
+{
+    struct gt_mcache *mc = gt_tls.mcache;
+    if (likely(mc != NULL)) {
+        if (likely(gt_mc_free_fast(mc, p)))
+            return;
+    } else if (g_free(p, pc)) {
+        return;
+    }
+    free_slow(p, pc);
+}
+
+GT_EXPORT void free(void *p)
+{
+    free_inline(p, PC());
+}
+
+void gt_alloc_free(void *p, uintptr_t pc)
+{
+    free_inline(p, pc);
+}
+
+void cfree(void *p);
+
+GT_EXPORT void cfree(void *p)
+{
+    free_inline(p, PC());
+}
+
+/* ---- realloc ---- */
+
+/* Another size where it is?  Nobody else touches a live object's span's size. */
+static bool in_place(struct gt_object *o, size_t n)
+{
+    struct gt_span *s = o->span;
+    if (s->state == GT_SPAN_SMALL)
+        return n <= s->size && (n > s->size / 2 || n <= 16);
+    if (n <= GT_SMALL_MAX || n >= GT_HUGE_MIN)
+        return false;
+    size_t slots = (n + GT_SLOT_BYTES - 1) >> GT_SLOT_SHIFT;
+    if (slots != s->nslots && !gt_heap_resize(s, slots))
+        return false;
+    s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
+    return true;
+}
+
+static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
+{
+    bool zero;
+    void *old = o->base;
+    struct use u = use_begin(pc);
+    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    enum gt_free r = GT_FREE_OK;
+    if (p) {
+        gt_memcpy(p, old, GT_MIN(n, o->size));
+        r = gt_mc_free(u.mc, old);
+    }
+    use_end(&u, pc);
+    if (unlikely(r != GT_FREE_OK))
+        gt_alloc_bad_free(old, r);
+    return p ? p : no_memory();
+}
+
+static void *realloc_at(void *p, size_t n, uintptr_t pc)
+{
+    if (!p)
+        return malloc_inline(n, pc);
+    if (!n) {
+        free_inline(p, pc);
+        return NULL;
+    }
+    struct gt_object o = gt_heap_find(p);
+    if (unlikely(o.base != p || o.what != GT_OBJ_LIVE))
+        return gt_alloc_bad_realloc(p, n);
+    if (unlikely(n > PTRDIFF_MAX - GT_ARENA_BYTES))
+        return no_memory();
+    if (!o.span && n >= GT_HUGE_MIN) {
+        void *r = gt_huge_realloc(p, n);
+        return r ? r : no_memory();
+    }
+    if (o.span && in_place(&o, n))
+        return p;
+    return realloc_copy(&o, n, pc);
+}
+
+GT_EXPORT void *realloc(void *p, size_t n)
+{
+    if (unlikely(!gt_tls.mcache) && !gt_alloc_ours())
+        return __libc_realloc(p, n);
+    return realloc_at(p, n, PC());
+}
+
+GT_EXPORT void *reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return no_memory();
+    if (!gt_alloc_ours())
+        return __libc_realloc(p, bytes);
+    return realloc_at(p, bytes, PC());
+}
+
+/* ---- aligned ---- */
+
+void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc)
+{
+    bool zero;
+    struct use u = use_begin(pc);
+    void *p = u.mc ? gt_mc_memalign(u.mc, align, n, &zero) : NULL;
+    use_end(&u, pc);
+    return p;
+}
+
+/* glibc rounds an alignment up to a power of two. */
+static void *memalign_at(size_t align, size_t n, uintptr_t pc)
+{
+    size_t a = 16;
+    if (align > PTRDIFF_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    while (a < align)
+        a *= 2;
+    void *p = gt_alloc_aligned(a, n, pc);
+    return p ? p : no_memory();
+}
+
+GT_EXPORT void *memalign(size_t align, size_t n)
+{
+    return gt_alloc_ours() ? memalign_at(align, n, PC()) : __libc_memalign(align, n);
+}
+
+GT_EXPORT void *aligned_alloc(size_t align, size_t n)
+{
+    return gt_alloc_ours() ? memalign_at(align, n, PC()) : REAL(aligned_alloc)(align, n);
+}
+
+GT_EXPORT int posix_memalign(void **out, size_t align, size_t n)
+{
+    if (!gt_alloc_ours())
+        return REAL(posix_memalign)(out, align, n);
+    if (align % sizeof(void *) || !align || (align & (align - 1)))
+        return EINVAL;
+    void *p = gt_alloc_aligned(align, n, PC());
+    if (!p)
+        return ENOMEM;
+    *out = p;
+    return 0;
+}
+
+GT_EXPORT void *valloc(size_t n)
+{
+    return gt_alloc_ours() ? memalign_at(GT_PAGE, n, PC()) : REAL(valloc)(n);
+}
+
+GT_EXPORT void *pvalloc(size_t n)
+{
+    if (!gt_alloc_ours())
+        return REAL(pvalloc)(n);
+    if (n > PTRDIFF_MAX)
+        return no_memory();
+    return memalign_at(GT_PAGE, GT_ALIGN_UP(n, GT_PAGE), PC());
+}
+
+/* ---- what else <malloc.h> has ---- */
+
+GT_EXPORT size_t malloc_usable_size(void *p)
+{
+    if (!gt_alloc_ours())
+        return REAL(malloc_usable_size)(p);
+    if (!p)
+        return 0;
+    size_t n = gt_usable(p);
+    return n ? n : gt_alloc_foreign_size(p);
+}
+
+GT_EXPORT int malloc_trim(size_t pad)
+{
+    if (!gt_alloc_ours())
+        return REAL(malloc_trim)(pad);
+    struct use u = use_begin(PC());
+    if (u.mc)
+        gt_mc_flush(u.mc);
+    use_end(&u, PC());
+    return gt_heap_scavenge(pad) != 0;
+}
+
+GT_EXPORT int mallopt(int param, int value)
+{
+    if (!gt_alloc_ours())
+        return REAL(mallopt)(param, value);
+    return 1; /* what glibc's parameters tune is not there */
+}
+
+GT_EXPORT struct mallinfo2 mallinfo2(void)
+{
+    if (!gt_alloc_ours())
+        return REAL(mallinfo2)();
+    struct gt_memstats st;
+    struct gt_heap_sizes z;
+    gt_readmemstats(&st);
+    gt_heap_sizes(&z);
+    return (struct mallinfo2){.arena = z.mapped - z.huge,
+                              .hblkhd = z.huge,
+                              .uordblks = st.HeapAlloc - z.huge,
+                              .fordblks = z.mapped - st.HeapAlloc,
+                              .keepcost = z.dirty};
+}
+
+GT_EXPORT struct mallinfo mallinfo(void)
+{
+    if (!gt_alloc_ours())
+        return REAL(mallinfo)();
+    struct mallinfo2 m = mallinfo2();
+    return (struct mallinfo){.arena = (int)m.arena,
+                             .hblkhd = (int)m.hblkhd,
+                             .uordblks = (int)m.uordblks,
+                             .fordblks = (int)m.fordblks,
+                             .keepcost = (int)m.keepcost};
+}
+
+GT_EXPORT void malloc_stats(void)
+{
+    if (!gt_alloc_ours()) {
+        REAL(malloc_stats)();
+        return;
+    }
+    struct gt_memstats st;
+    gt_readmemstats(&st);
+    gt_printf("HeapSys      = %lu\nHeapInuse    = %lu\nHeapAlloc    = %lu\n"
+              "HeapReleased = %lu\nMallocs      = %lu\nFrees        = %lu\n",
+              (unsigned long)st.HeapSys, (unsigned long)st.HeapInuse, (unsigned long)st.HeapAlloc,
+              (unsigned long)st.HeapReleased, (unsigned long)st.Mallocs, (unsigned long)st.Frees);
+}
+
+static void info_sizes(FILE *f, const struct gt_memstats *st)
+{
+    for (int c = 1; c < GT_NCLASS; c++)
+        if (st->BySize[c].Mallocs)
+            fprintf(f, "<size class=\"%d\" size=\"%lu\" mallocs=\"%lu\" frees=\"%lu\"/>\n", c,
+                    (unsigned long)st->BySize[c].Size, (unsigned long)st->BySize[c].Mallocs,
+                    (unsigned long)st->BySize[c].Frees);
+}
+
+GT_EXPORT int malloc_info(int options, FILE *f)
+{
+    if (!gt_alloc_ours())
+        return REAL(malloc_info)(options, f);
+    if (options) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct gt_memstats st;
+    gt_readmemstats(&st);
+    fprintf(f, "<malloc version=\"gothread\">\n<sizes>\n");
+    info_sizes(f, &st);
+    fprintf(f,
+            "</sizes>\n<memstats HeapAlloc=\"%lu\" HeapSys=\"%lu\" HeapIdle=\"%lu\" "
+            "HeapInuse=\"%lu\" HeapReleased=\"%lu\" HeapObjects=\"%lu\" Mallocs=\"%lu\" "
+            "Frees=\"%lu\"/>\n</malloc>\n",
+            (unsigned long)st.HeapAlloc, (unsigned long)st.HeapSys, (unsigned long)st.HeapIdle,
+            (unsigned long)st.HeapInuse, (unsigned long)st.HeapReleased,
+            (unsigned long)st.HeapObjects, (unsigned long)st.Mallocs, (unsigned long)st.Frees);
+    return 0;
+}
+
+/* ---- fork: g's runtime section is open, or there is no goroutine ---- */
+
+struct gt_mcache *gt_alloc_fork_before(struct gt_g *g)
+{
+    struct gt_mcache *mc = g ? gt_m_mcache(g, false) : gt_tls.mcache;
+    gt_mem_fork_lock();
+    gt_persistent_fork_lock();
+    return mc;
+}
+
+void gt_alloc_fork_parent(void)
+{
+    gt_persistent_fork_unlock();
+    gt_mem_fork_unlock();
+}
+
+void gt_alloc_fork_child(struct gt_mcache *mc)
+{
+    gt_persistent_fork_unlock();
+    gt_mem_fork_child(mc, sys_gettid());
+    gt_tls.mcache = mc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the malloc family share, and fork.c needs.
+ */
+#ifndef GT_INTERPOSE_ALLOC_H
+#define GT_INTERPOSE_ALLOC_H
+
+#include "core/mem/mem.h"
+#include "interpose/interpose.h"
+
+/* Is the program's malloc ours?  Decides at the first call. */
+bool gt_alloc_ours(void);
+/* malloc and free for a caller at pc. */
+void *gt_alloc(size_t n, uintptr_t pc);
+void gt_alloc_free(void *p, uintptr_t pc);
+/* align: a power of two.  NULL: no memory; errno untouched. */
+void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc);
+
+/* allocbad.c: what was not ours, or wrong */
+void gt_alloc_bad_free(void *p, enum gt_free why);
+void *gt_alloc_bad_realloc(void *p, size_t n);
+size_t gt_alloc_foreign_size(void *p);
+void gt_alloc_die(enum gt_mem_error e, const void *p);
+
+/* Around fork, in a runtime section of g, or g NULL.  Returns the caller's mcache. */
+struct gt_mcache *gt_alloc_fork_before(struct gt_g *g);
+void gt_alloc_fork_parent(void);
+void gt_alloc_fork_child(struct gt_mcache *mc);
+
+#endif
