@@ -35,19 +35,68 @@ static void load_defaults(void)
     store_rlx(&default_stack, GT_MAX(stack, 16384ul));
 }
 
+/* The program has set defaults: a thread without attributes gets all of them, as in libc. */
+static _Atomic bool defaults_set;
+
 GT_EXPORT int pthread_setattr_default_np(const pthread_attr_t *attr)
 {
     int r = REAL(pthread_setattr_default_np)(attr);
     store_rlx(&default_stack, 0);
+    store_rlx(&defaults_set, true);
     return r;
 }
 
-static void read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
+/* A CPU mask that can be kept: cut to what we hold, and with one CPU of the process's at least. */
+static bool read_cpus(uint64_t mask[16], size_t n, const void *set)
+{
+    uint64_t all[16] = {0};
+    bool any = false;
+    gt_memset(mask, 0, sizeof(all));
+    gt_memcpy(mask, set, GT_MIN(n, sizeof(all)));
+    gt_process_cpus(all);
+    for (int i = 0; i < 16; i++)
+        any |= (mask[i] & all[i]) != 0;
+    return any;
+}
+
+/* The attributes' own CPU mask into np: 0 or EINVAL.  Attributes without one report all bits. */
+static int read_attr_cpus(const pthread_attr_t *attr, struct gt_newproc *np)
+{
+    cpu_set_t set;
+    uint64_t none = 0;
+    int r = pthread_attr_getaffinity_np(attr, sizeof(set), &set);
+    if (r) /* EINVAL: it has CPUs that no mask of this size holds, so none of the process's */
+        return r;
+    for (size_t i = 0; i < sizeof(set) / sizeof(none); i++)
+        none |= ~set.__bits[i];
+    if (none == 0)
+        return 0;
+    np->has_affinity = true;
+    return read_cpus(np->affinity, sizeof(set), &set) ? 0 : EINVAL;
+}
+
+/* 0 or EINVAL: what the kernel would refuse for the new thread. */
+static int read_attr_sched(const pthread_attr_t *attr, struct gt_newproc *np)
+{
+    struct sched_param sp;
+    int v;
+    if (pthread_attr_getinheritsched(attr, &v) != 0 || v != PTHREAD_EXPLICIT_SCHED)
+        return 0;
+    pthread_attr_getschedpolicy(attr, &np->policy);
+    pthread_attr_getschedparam(attr, &sp);
+    np->priority = sp.sched_priority;
+    np->explicit_sched = true;
+    return np->priority < sched_get_priority_min(np->policy) ||
+                   np->priority > sched_get_priority_max(np->policy)
+               ? EINVAL
+               : 0;
+}
+
+static int read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
 {
     void *addr;
     size_t size;
     int v;
-    struct sched_param sp;
     sigset_t set;
     if (pthread_attr_getdetachstate(attr, &v) == 0)
         np->detached = v == PTHREAD_CREATE_DETACHED;
@@ -58,13 +107,26 @@ static void read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
         np->user_stack = addr;
         np->stack = size;
     }
-    if (pthread_attr_getinheritsched(attr, &v) == 0 && v == PTHREAD_EXPLICIT_SCHED) {
-        pthread_attr_getschedpolicy(attr, &np->policy);
-        pthread_attr_getschedparam(attr, &sp);
-        np->priority = sp.sched_priority;
-    }
     if (pthread_attr_getsigmask_np(attr, &set) == 0)
         gt_memcpy(&np->sigmask, &set, sizeof(np->sigmask));
+    int r = read_attr_sched(attr, np);
+    return r ? r : read_attr_cpus(attr, np);
+}
+
+/* The attributes that apply: the caller's, else the defaults that the program has set. */
+static int read_attrs(const pthread_attr_t *attr, struct gt_newproc *np)
+{
+    pthread_attr_t defaults;
+    if (attr)
+        return read_attr(attr, np);
+    if (!load_rlx(&defaults_set))
+        return 0;
+    int r = pthread_getattr_default_np(&defaults);
+    if (r)
+        return r;
+    r = read_attr(&defaults, np);
+    pthread_attr_destroy(&defaults);
+    return r;
 }
 
 /* ---- create ---- */
@@ -101,16 +163,19 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
         np.sigmask = self->sigmask;
         np.policy = self->policy;
         np.priority = self->priority;
+        np.has_affinity = self->has_affinity;
+        gt_memcpy(np.affinity, self->affinity, sizeof(np.affinity));
     } else {
         sys_sigprocmask(SIG_SETMASK, NULL, &np.sigmask);
     }
-    if (attr)
-        read_attr(attr, &np);
+    int r = read_attrs(attr, &np);
+    if (r)
+        return r;
     gt_dl_sync();
     if (self)
         gt_rt_enter(self);
     gt_thread_born();
-    int r = gt_newproc(&np, (void **)out);
+    r = gt_newproc(&np, (void **)out);
     if (r)
         gt_thread_unborn();
     if (self)
@@ -242,6 +307,20 @@ GT_EXPORT int pthread_detach(pthread_t t)
 
 /* ---- what a pthread_t is ---- */
 
+static int get_affinity(struct gt_g *g, size_t n, void *set)
+{
+    uint64_t mask[16] = {0};
+    if (n < 8)
+        return EINVAL;
+    if (g->has_affinity)
+        gt_memcpy(mask, g->affinity, sizeof(mask));
+    else
+        gt_process_cpus(mask);
+    gt_memset(set, 0, n);
+    gt_memcpy(set, mask, GT_MIN(n, sizeof(mask)));
+    return 0;
+}
+
 GT_EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 {
     struct gt_g *g = gt_g_of((void *)t);
@@ -250,15 +329,24 @@ GT_EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
     int r = pthread_attr_init(attr);
     if (r)
         return r;
+    /* what was asked for; the stack may be longer, and may hold its guard inside that */
     char *top = gt_stack_top(g);
-    pthread_attr_setstack(attr, g->stack_lo, (size_t)(top - g->stack_lo));
+    size_t size = GT_MIN((size_t)(top - g->stack_lo), g->stack_asked);
+    pthread_attr_setstack(attr, top - size, size);
     pthread_attr_setguardsize(attr, g->guard);
+    if (g->flags & GT_GF_EXPLICIT)
+        pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
     struct sched_param sp = {.sched_priority = g->priority};
     pthread_attr_setschedpolicy(attr, g->policy);
     pthread_attr_setschedparam(attr, &sp);
     if (load_rlx(&g->life) == GT_LIFE_DETACHED)
         pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
-    return 0;
+    cpu_set_t cpus = {0};
+    get_affinity(g, sizeof(cpus), &cpus);
+    r = pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
+    if (r)
+        pthread_attr_destroy(attr);
+    return r;
 }
 
 /* The first goroutine's name is the process's: the kernel shows it. */
@@ -335,13 +423,8 @@ GT_EXPORT int prctl(int op, ...)
 
 static int set_affinity(struct gt_g *g, size_t n, const void *set)
 {
-    uint64_t mask[16] = {0}, all[16] = {0};
-    gt_memcpy(mask, set, GT_MIN(n, sizeof(mask)));
-    gt_process_cpus(all);
-    bool any = false;
-    for (int i = 0; i < 16; i++)
-        any |= (mask[i] & all[i]) != 0;
-    if (!any)
+    uint64_t mask[16];
+    if (!read_cpus(mask, n, set))
         return EINVAL;
     gt_memcpy(g->affinity, mask, sizeof(mask));
     g->has_affinity = true;
@@ -351,20 +434,6 @@ static int set_affinity(struct gt_g *g, size_t n, const void *set)
         gt_yield(self);
         gt_rt_leave(self);
     }
-    return 0;
-}
-
-static int get_affinity(struct gt_g *g, size_t n, void *set)
-{
-    uint64_t mask[16] = {0};
-    if (n < 8)
-        return EINVAL;
-    if (g->has_affinity)
-        gt_memcpy(mask, g->affinity, sizeof(mask));
-    else
-        gt_process_cpus(mask);
-    gt_memset(set, 0, n);
-    gt_memcpy(set, mask, GT_MIN(n, sizeof(mask)));
     return 0;
 }
 

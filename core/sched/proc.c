@@ -198,6 +198,7 @@ static int g_stack(struct gt_g *g, const struct gt_newproc *np, int tid)
     if (!g->tp)
         return -EAGAIN;
     g->stack_lo = lo;
+    g->stack_asked = GT_ALIGN_UP(np->stack, GT_PAGE);
     g->stack_top = top;
     g->stack_hi = gt_tcb_low(g->tp);
     return 0;
@@ -231,6 +232,10 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
     g->sigmask = np->sigmask;
     g->policy = np->policy;
     g->priority = np->priority;
+    if (np->explicit_sched)
+        g->flags |= GT_GF_EXPLICIT;
+    if ((g->has_affinity = np->has_affinity))
+        gt_memcpy(g->affinity, np->affinity, sizeof(g->affinity));
     if (np->detached)
         store_rlx(&g->life, GT_LIFE_DETACHED);
     struct gt_tls *t = gt_tls_of(g->tp);

@@ -31,6 +31,9 @@ struct gt_newproc {
     uintptr_t pc; /* of the caller, for "created by" */
     gt_sigset sigmask;
     int policy, priority;
+    bool explicit_sched; /* policy and priority were asked for, not inherited */
+    bool has_affinity;   /* affinity is its CPU mask; else any CPU of the process's */
+    uint64_t affinity[16];
 };
 /* Makes a goroutine and queues it.  *tp, its thread block and pthread_t, is stored before it can
  * run; when we return it may have ended already.  Errors: -EAGAIN (no memory for a stack), -EINVAL.

@@ -107,6 +107,7 @@ struct gt_g {
     char *stack_lo, *stack_hi; /* usable stack: [lo, hi); hi excludes the thread block */
     char *stack_top;           /* end of the stack, thread block included */
     size_t guard;              /* bytes of guard below stack_lo */
+    size_t stack_asked;        /* bytes that the program asked for, thread block included */
     struct gt_stack *stack;    /* pool entry; NULL: the program's or the process's own */
     void *(*fn)(void *);
     void *arg;
@@ -155,10 +156,11 @@ struct gt_g {
     uint64_t affinity[16]; /* virtual CPU mask, when has_affinity */
     bool has_affinity;
 };
-#define GT_GF_MAIN    1u /* the process's first thread */
-#define GT_GF_USERSTK 2u /* runs on a stack of the program */
-#define GT_GF_EXITING 4u /* destructors run: no more cancellation */
-#define GT_GF_NCALL   8u /* counted in gt_sched.ncall */
+#define GT_GF_MAIN     1u  /* the process's first thread */
+#define GT_GF_USERSTK  2u  /* runs on a stack of the program */
+#define GT_GF_EXITING  4u  /* destructors run: no more cancellation */
+#define GT_GF_NCALL    8u  /* counted in gt_sched.ncall */
+#define GT_GF_EXPLICIT 16u /* its scheduling attributes were asked for, not inherited */
 
 #define GT_LIFE_ALIVE    0u
 #define GT_LIFE_DETACHED 1u
