@@ -43,6 +43,7 @@ struct module {
     const char *image;
     size_t filesz, memsz;
     bool libc;
+    bool loaded; /* found at the last look */
 };
 
 static struct {
@@ -225,6 +226,26 @@ static void image(const struct module *m, char *tp)
     gt_memset(tp + m->off + m->filesz, 0, m->memsz - m->filesz);
 }
 
+/* Forgets modules that dlclose has unmapped: their images are gone, and the next library may get
+ * their number and their place.  DLFIX lock. */
+static void drop_unloaded(void)
+{
+    int n = 0;
+    for (int i = 0; i < T.nmod; i++)
+        if (T.mod[i].loaded)
+            T.mod[n++] = T.mod[i];
+    T.nmod = n;
+}
+
+static int look_again(struct dl_phdr_info *in, size_t size, void *arg)
+{
+    (void)size, (void)arg;
+    for (int i = 0; i < T.nmod; i++)
+        if (T.mod[i].id == in->dlpi_tls_modid)
+            T.mod[i].loaded = true;
+    return 0;
+}
+
 struct fix {
     int from;
 };
@@ -240,6 +261,10 @@ void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg)
 {
     int added = 0;
     gt_lock(&T.lock, GT_RANK_DLFIX);
+    for (int i = 0; i < T.nmod; i++)
+        T.mod[i].loaded = false;
+    gt_os_real.dl_iterate_phdr(look_again, NULL);
+    drop_unloaded();
     struct fix f = {.from = T.nmod};
     gt_os_real.dl_iterate_phdr(add_module, &added);
     if (added)

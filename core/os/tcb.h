@@ -51,8 +51,9 @@ void gt_tcb_register_robust(void *tp);
  * else runs on). */
 void gt_tcb_replace(void *from, void *to);
 
-/* After a dlopen: copies the images of new static-TLS modules into every block that each() names.
- * each(arg, f, farg) must call f(tp, farg) for all live and pooled blocks. */
+/* After a dlopen or dlclose: forgets modules that have gone and copies the images of new static-TLS
+ * modules into every block that each() names. each(arg, f, farg) must call f(tp, farg) for all live
+ * and pooled blocks. */
 void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg));
 
 #endif

@@ -83,6 +83,36 @@ static void dynamic_model(void)
     EQ(dlclose(plug.handle), 0);
 }
 
+static int turn;
+
+static void *uses_each(void *arg)
+{
+    for (int i = 1; i <= 4; i++) {
+        await(&turn, 2 * i - 1);
+        EQ(plug.get(), 42);
+        plug.set(9 * i);
+        EQ(plug.get(), 18 * i);
+        bump(&turn);
+    }
+    return arg;
+}
+
+/* A library that comes into the place of one that has gone is fresh in older threads too. */
+static void initial_exec_again(void)
+{
+    pthread_t t = go(uses_each, NULL);
+
+    for (int i = 1; i <= 4; i++) {
+        load(&plug, "libplug_ie.so");
+        EQ(plug.get(), 42);
+        plug.set(5);
+        bump(&turn);
+        await(&turn, 2 * i);
+        EQ(dlclose(plug.handle), 0);
+    }
+    reap(t);
+}
+
 static void initial_exec_model(void)
 {
     with("libplug_ie.so");
@@ -131,6 +161,7 @@ int main(int argc, char **argv)
     snprintf(dir, sizeof dir, "%s", argv[0]);
     dirname(dir);
     CASE(dynamic_model);
+    CASE(initial_exec_again);
     CASE(initial_exec_model);
     CASE(fresh_after_reload);
     CASE(from_threads_at_once);
