@@ -89,6 +89,9 @@ void gt_stack_free(struct gt_stack *s);
 /* Makes the n bytes at lo fault.  0, also when the budget of such guards is used up; -errno.
  * *counted: the guard is one of that budget. */
 int gt_stack_guard(char *lo, size_t n, bool *counted);
+/* g faulted at pc, an address on its own stack: true if the process's stacks are executable by now,
+ * and so is g's; it goes on there.  Async-signal-safe. */
+bool gt_stack_allow_exec(const struct gt_g *g, uintptr_t pc);
 void gt_stack_fork_lock(void);
 void gt_stack_fork_unlock(void);
 

@@ -825,11 +825,20 @@ static bool thread_directed(const siginfo_t *si)
            (si->si_signo == SIGPIPE && si->si_code == SI_USER && si->si_pid == sys_getpid());
 }
 
+/* abort() of libc's: the only SIGABRT that a thread sends itself behind us. */
+static bool is_abort(int sig, const siginfo_t *si)
+{
+    return sig == SIGABRT && si->si_code == SI_TKILL && si->si_pid == sys_getpid();
+}
+
 /* A fault of the goroutine's own code: its handler, now, whatever it was doing. */
 static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
 {
     struct gt_sigact a = act_read(sig);
     struct gt_signode *n = NULL;
+    uintptr_t pc = gt_arch_uc_pc(uc);
+    if (sig == SIGSEGV && (uintptr_t)si->si_addr == pc && gt_stack_allow_exec(g, pc))
+        return;
     if (!g->is_g0 && is_function(a.handler) && !(g->sigmask & GT_SIGBIT(sig)))
         n = node_get(sig, si);
     if (!n) {
@@ -870,6 +879,10 @@ static void tramp(int sig, siginfo_t *si, void *uc)
     }
     if (is_sync(sig, si)) {
         fault(g, sig, si, uc);
+        return;
+    }
+    if (is_abort(sig, si) && (g->is_g0 || load_rlx(&g->in_rt))) {
+        direct(sig, si, uc); /* inside a call of libc's that cannot be left: it ends if we return */
         return;
     }
     struct gt_sigact a = act_read(sig);

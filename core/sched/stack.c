@@ -269,3 +269,41 @@ void gt_stack_foreach_free(void (*f)(void *tp, void *arg), void *arg)
                 f(s->tp, arg);
     gt_unlock(&S.lock, GT_RANK_STACKS);
 }
+
+/* ---- executable stacks ---- */
+
+/* Is the process's own stack executable?  The C library makes it so when a library that needs it is
+ * loaded.  The line of /proc/self/maps that ends in [stack] says it. */
+static bool process_stack_executable(void)
+{
+    static const char mark[] = "[stack]\n";
+    char buf[1024], perms[4] = "";
+    size_t words = 0, same = 0, at = 0;
+    int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+    long n;
+    bool yes = false;
+    while (fd >= 0 && (n = sys_read(fd, buf, sizeof(buf))) > 0) {
+        for (long i = 0; i < n; i++) {
+            char c = buf[i];
+            if (words == 1 && at < sizeof(perms))
+                perms[at++] = c;
+            same = c == mark[same] ? same + 1 : c == mark[0];
+            yes |= !mark[same] && perms[2] == 'x';
+            same = mark[same] ? same : 0;
+            words = c == '\n' ? 0 : words + (c == ' ');
+            at = words == 1 ? at : 0;
+        }
+    }
+    if (fd >= 0)
+        sys_close(fd);
+    return yes;
+}
+
+bool gt_stack_allow_exec(const struct gt_g *g, uintptr_t pc)
+{
+    if (pc < (uintptr_t)g->stack_lo || pc >= (uintptr_t)g->stack_hi || !g->stack ||
+        !process_stack_executable())
+        return false;
+    return sys_mprotect(g->stack_lo, (size_t)(g->stack_top - g->stack_lo),
+                        PROT_READ | PROT_WRITE | PROT_EXEC) == 0;
+}

@@ -10,7 +10,7 @@ T_PROG_C := $(filter-out suite libplug,$(basename $(notdir $(wildcard tests/pthr
 T_PROG_CC := $(basename $(notdir $(wildcard tests/pthread/*.cc)))
 T_ENVS := $(notdir $(wildcard tests/pthread/*.env))
 T_PROGRAMS := $(addprefix $(TB)/pthread/,$(T_PROG_C) $(T_PROG_CC))
-T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so)
+T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so libplug_xs.so)
 T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
 	$(TB)/stress/stress $(TB)/fault/victim $(TB)/abi/probe $(TB)/abi/objects
 T_SUITES := $(addprefix $(TB)/,pthread/suite stress/suite fault/suite abi/suite)
@@ -41,9 +41,11 @@ $(TB)/pthread/%.env: tests/pthread/%.env
 
 $(TB)/pthread/libplug_gd.so: T_MODEL = global-dynamic
 $(TB)/pthread/libplug_ie.so: T_MODEL = initial-exec
+$(TB)/pthread/libplug_xs.so: T_MODEL = global-dynamic
+$(TB)/pthread/libplug_xs.so: T_LINK = -Wl,-z,execstack
 $(T_PLUGS): tests/pthread/libplug.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -DMODEL='"$(T_MODEL)"' -o $@ $<
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -DMODEL='"$(T_MODEL)"' $(T_LINK) -o $@ $<
 
 # The list of programs: written again only when it changes.
 $(TB)/pthread/programs.inc: FORCE
