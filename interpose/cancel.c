@@ -276,7 +276,7 @@ GT_EXPORT int pthread_cancel(pthread_t t)
 {
     struct gt_g *g = gt_g_of((void *)t), *self = gt_self();
     if (!g)
-        return REAL(pthread_cancel)(t);
+        return gt_thread_gone(t) ? 0 : REAL(pthread_cancel)(t);
     gt_libgcc("_Unwind_ForcedUnwind"); /* loaded here, not in the victim */
     uint32_t w = or_acqrel(&g->cancel, GT_CANCEL_PENDING) | GT_CANCEL_PENDING;
     if (!ACTS(w))

@@ -255,7 +255,7 @@ GT_EXPORT int pthread_kill(pthread_t t, int sig)
 {
     struct gt_g *g = gt_g_of((void *)t);
     if (!g)
-        return REAL(pthread_kill)(t, sig);
+        return gt_thread_gone(t) ? 0 : REAL(pthread_kill)(t, sig);
     if (sig < 0 || sig > 64 || sig == 32 || sig == 33)
         return EINVAL;
     if (ended(g))

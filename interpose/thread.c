@@ -193,6 +193,12 @@ GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(
 
 /* ---- join ---- */
 
+bool gt_thread_gone(pthread_t t)
+{
+    return load_acq(&gt_started) && gt_tid_is_goroutine(gt_tid_of((void *)t)) &&
+           !gt_g_of((void *)t);
+}
+
 /* Waits until g is dead.  0, ETIMEDOUT; may be cancelled: then the claim to join is given up first.
  */
 static int await_death(struct gt_g *self, struct gt_g *g, int64_t when)
@@ -220,12 +226,20 @@ static int await_death(struct gt_g *self, struct gt_g *g, int64_t when)
 
 static struct gt_g *const foreign_joiner = (struct gt_g *)8;
 
+/* self joins itself, or one that joins it: but not for ever if either is being cancelled. */
+static bool would_deadlock(struct gt_g *self, struct gt_g *g)
+{
+    return !gt_cancel_wanted(self) &&
+           (g == self || !(load_acq(&g->cancel) & (GT_CANCEL_PENDING | GT_CANCEL_EXITING)));
+}
+
+/* An error number; -1: not a goroutine's. */
 static int join(pthread_t t, void **res, int64_t when)
 {
     struct gt_g *self = gt_self(), *g = gt_g_of((void *)t), *none = NULL;
     if (!g)
-        return -1;
-    if (g == self || (self && load_acq(&self->joiner) == g))
+        return gt_thread_gone(t) ? ESRCH : -1;
+    if ((g == self || (self && load_acq(&self->joiner) == g)) && would_deadlock(self, g))
         return EDEADLK;
     if (load_acq(&g->life) == GT_LIFE_DETACHED)
         return EINVAL;
@@ -258,7 +272,7 @@ GT_EXPORT int pthread_tryjoin_np(pthread_t t, void **res)
 {
     struct gt_g *g = gt_g_of((void *)t);
     if (!g)
-        return REAL(pthread_tryjoin_np)(t, res);
+        return gt_thread_gone(t) ? ESRCH : REAL(pthread_tryjoin_np)(t, res);
     return load_acq(&g->life) == GT_LIFE_DEAD       ? join(t, res, GT_NEVER)
            : load_acq(&g->life) == GT_LIFE_DETACHED ? EINVAL
                                                     : EBUSY;
@@ -292,7 +306,7 @@ GT_EXPORT int pthread_detach(pthread_t t)
     struct gt_g *self = gt_self(), *g = gt_g_of((void *)t);
     uint32_t life = GT_LIFE_ALIVE;
     if (!g)
-        return REAL(pthread_detach)(t);
+        return gt_thread_gone(t) ? ESRCH : REAL(pthread_detach)(t);
     if (cas_acqrel(&g->life, &life, GT_LIFE_DETACHED))
         return 0;
     if (life == GT_LIFE_DETACHED)

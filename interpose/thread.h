@@ -18,6 +18,9 @@ void gt_thread_started(void);
 GT_NORETURN void gt_thread_finish(struct gt_g *g);
 /* The goroutine, or the survivor of a fork that runs as a plain thread; NULL: libc's own thread. */
 struct gt_g *gt_thread_self(void);
+/* Was t a goroutine's, which has ended and been joined, or was detached?  Its block may be read: it
+ * stays mapped in the pool of stacks, unless the program gave the stack. */
+bool gt_thread_gone(pthread_t t);
 /* Would a cancellation point act now? */
 bool gt_cancel_wanted(const struct gt_g *g);
 /* Runs fn(arg) with the thread pointer on the block that libc's list has for this kernel thread. */

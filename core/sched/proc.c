@@ -121,6 +121,11 @@ static int new_tid(void)
     return FIRST_TID + (int)(add_rlx(&R.tid, 1) % (LAST_TID - FIRST_TID));
 }
 
+bool gt_tid_is_goroutine(int tid)
+{
+    return tid >= FIRST_TID && tid < LAST_TID;
+}
+
 static void g_init(struct gt_g *g, int tid)
 {
     g->goid = add_rlx(&R.goid, 1) + 1;

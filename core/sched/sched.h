@@ -46,6 +46,8 @@ char *gt_stack_top(const struct gt_g *g);
 GT_NORETURN void gt_goexit(struct gt_g *g);
 /* Gives a dead, joined goroutine back to the pools. */
 void gt_gfree(struct gt_g *g);
+/* Is tid one of those that goroutines get?  (The first goroutine's is the process's.) */
+bool gt_tid_is_goroutine(int tid);
 /* The goroutine whose thread block is tp, or NULL: not ours.  Reads the block. */
 struct gt_g *gt_g_of(void *tp);
 /* The live goroutine that gettid() calls so, or NULL.  A walk over all, but for the caller's own.
