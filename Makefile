@@ -129,7 +129,8 @@ install: all
 	install -D -m 755 $(LAUNCHER) $(DESTDIR)$(PREFIX)/bin/gothread
 	install -D -m 755 $(SO) $(DESTDIR)$(PREFIX)/lib/gothread/libgothread.so
 	install -D -m 644 $(B)/gothread.1 $(DESTDIR)$(PREFIX)/share/man/man1/gothread.1
+	install -D -m 644 share/gothread-gdb.py $(DESTDIR)$(PREFIX)/share/gothread/gothread-gdb.py
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/gothread $(DESTDIR)$(PREFIX)/share/man/man1/gothread.1
-	rm -rf $(DESTDIR)$(PREFIX)/lib/gothread
+	rm -rf $(DESTDIR)$(PREFIX)/lib/gothread $(DESTDIR)$(PREFIX)/share/gothread

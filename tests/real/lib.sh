@@ -28,7 +28,7 @@ chmod 1777 "$TMPDIR"
 hard=$(ulimit -Hn)
 [ "$hard" = unlimited ] || [ "$hard" -gt 20000 ] && hard=20000
 ulimit -n "$hard"
-ulimit -c 0
+ulimit -S -c 0
 
 PID= # of the program that start began
 METRICS=()

@@ -147,8 +147,9 @@ gt_arch_sysintr_abort:
         .cfi_endproc
 END(gt_arch_syscall_intr)
 
-/* Where an injected function returns to: rsp = the ucontext of the frame.  The kernel takes every
- * register from there.  Each one is described by an expression, so unwinders step through. */
+/* Where an injected function returns to, and a handler that the kernel called (gt_arch_restorer):
+ * rsp = the ucontext of the frame, at the same distance in both.  The kernel takes every register
+ * from there.  Each one is described by an expression, so unwinders step through. */
 #define SLEB2(n) (((n) & 0x7f) | 0x80), ((n) >> 7)
 #define REG(r, off) .cfi_escape 0x10, r, 3, 0x77, SLEB2(off)
         .p2align 4
@@ -173,6 +174,10 @@ END(gt_arch_syscall_intr)
         REG(16, 168)
         nop                             /* unwinders look at the return address minus one */
 FUNC(gt_arch_sigreturn)
+        .globl  gt_arch_restorer
+        .hidden gt_arch_restorer
+        .type   gt_arch_restorer,@function
+gt_arch_restorer:
         movq    $SYS_rt_sigreturn, %rax
         syscall
         ud2
@@ -212,12 +217,6 @@ FUNC(gt_arch_unwind_from)
         ret
         .cfi_endproc
 END(gt_arch_unwind_from)
-
-/* The same for the kernel's own frames of our handlers. */
-FUNC(gt_arch_restorer)
-        movq    $SYS_rt_sigreturn, %rax
-        syscall
-END(gt_arch_restorer)
 
 /* void gt_arch_getcontext(void *uc): general registers as the caller has them after the return. */
 FUNC(gt_arch_getcontext)
