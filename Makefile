@@ -78,7 +78,7 @@ sizeclass:
 
 CHECK_SUITES :=
 include preload/launcher.mk tests/pthread/pthread.mk tests/bench/bench.mk tests/real/real.mk
-include tests/foreign/foreign.mk
+include tests/foreign/foreign.mk tests/foreign/python.mk
 include tests/bench_malloc/bench_malloc.mk tests/fuzz/fuzz.mk
 -include tests/unit/unit.mk tools/lint/lint.mk
 
