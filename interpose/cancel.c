@@ -43,6 +43,69 @@ struct gt_g *gt_thread_self(void)
     return g && g->tp == gt_arch_get_tp() ? g : NULL;
 }
 
+/* What is public of __pthread_unwind_buf_t, and what glibc and we keep in its pad. */
+struct unwind_buf {
+    struct {
+        __jmp_buf jb;
+        int mask_was_saved;
+    } saved[1];
+    struct unwind_buf *prev;
+};
+
+/* ---- the first thread before the scheduler starts ---- */
+
+/* Until then its cleanup chains and cancel state are libc's; a note of them is kept here, so that
+ * its goroutine can take them over.  libc and we use the same words of a buffer. */
+static struct {
+    void *tp; /* the first thread's block; NULL once it is a goroutine */
+    struct unwind_buf *cleanup, *outermost; /* behind the outermost is one of libc's own */
+    void *old_cleanup;
+    uint32_t cancel;
+} first;
+
+void gt_thread_first(void)
+{
+    first.tp = gt_arch_get_tp();
+}
+
+static bool is_first(void)
+{
+    return first.tp == gt_arch_get_tp() && !gt_in_vfork();
+}
+
+static void first_cancel(uint32_t bit, bool on)
+{
+    if (is_first())
+        first.cancel = on ? first.cancel | bit : first.cancel & ~bit;
+}
+
+static void first_push(struct unwind_buf *b)
+{
+    if (!is_first())
+        return;
+    if (!first.cleanup)
+        first.outermost = b;
+    first.cleanup = b;
+}
+
+static void first_pop(struct unwind_buf *b)
+{
+    if (is_first())
+        first.cleanup = b == first.outermost ? NULL : b->prev;
+}
+
+static void first_started(struct gt_g *g)
+{
+    if (!is_first())
+        return;
+    if (first.cleanup)
+        first.outermost->prev = NULL;
+    g->cleanup = first.cleanup;
+    g->old_cleanup = first.old_cleanup;
+    store_rlx(&g->cancel, first.cancel);
+    first.tp = NULL;
+}
+
 /* ---- counting ---- */
 
 static _Atomic int nthreads = 1;
@@ -148,15 +211,6 @@ static void *g_main(struct gt_g *g)
 }
 
 /* ---- unwinding ---- */
-
-/* What is public of __pthread_unwind_buf_t, and what glibc and we keep in its pad. */
-struct unwind_buf {
-    struct {
-        __jmp_buf jb;
-        int mask_was_saved;
-    } saved[1];
-    struct unwind_buf *prev;
-};
 
 struct old_cleanup {
     void (*routine)(void *);
@@ -274,7 +328,11 @@ void gt_testcancel(struct gt_g *g)
 
 GT_EXPORT int pthread_cancel(pthread_t t)
 {
-    struct gt_g *g = gt_g_of((void *)t), *self = gt_self();
+    struct gt_g *solo = gt_solo(), *g, *self;
+    if (solo && solo->tp == (void *)t)
+        gt_thread_start(); /* a fork's child cancels itself: cancellation points look at goroutines */
+    g = gt_g_of((void *)t);
+    self = gt_self();
     if (!g)
         return gt_thread_gone(t) ? 0 : REAL(pthread_cancel)(t);
     gt_libgcc("_Unwind_ForcedUnwind"); /* loaded here, not in the victim */
@@ -314,9 +372,11 @@ static void act_if_async(struct gt_g *g)
 
 GT_EXPORT int pthread_setcancelstate(int state, int *old)
 {
-    struct gt_g *g = gt_self();
-    if (!g)
+    struct gt_g *g = gt_thread_self();
+    if (!g) {
+        first_cancel(GT_CANCEL_DISABLED, state == PTHREAD_CANCEL_DISABLE);
         return REAL(pthread_setcancelstate)(state, old);
+    }
     if (state != PTHREAD_CANCEL_ENABLE && state != PTHREAD_CANCEL_DISABLE)
         return EINVAL;
     uint32_t w = change(g, GT_CANCEL_DISABLED, state == PTHREAD_CANCEL_DISABLE);
@@ -328,9 +388,11 @@ GT_EXPORT int pthread_setcancelstate(int state, int *old)
 
 GT_EXPORT int pthread_setcanceltype(int type, int *old)
 {
-    struct gt_g *g = gt_self();
-    if (!g)
+    struct gt_g *g = gt_thread_self();
+    if (!g) {
+        first_cancel(GT_CANCEL_ASYNC, type == PTHREAD_CANCEL_ASYNCHRONOUS);
         return REAL(pthread_setcanceltype)(type, old);
+    }
     if (type != PTHREAD_CANCEL_DEFERRED && type != PTHREAD_CANCEL_ASYNCHRONOUS)
         return EINVAL;
     uint32_t w = change(g, GT_CANCEL_ASYNC, type == PTHREAD_CANCEL_ASYNCHRONOUS);
@@ -363,6 +425,7 @@ GT_EXPORT void __pthread_register_cancel(__pthread_unwind_buf_t *buf)
     struct unwind_buf *b = (void *)buf;
     if (!g) {
         REAL(__pthread_register_cancel)(buf);
+        first_push(b);
         return;
     }
     b->prev = g->cleanup;
@@ -372,10 +435,13 @@ GT_EXPORT void __pthread_register_cancel(__pthread_unwind_buf_t *buf)
 GT_EXPORT void __pthread_unregister_cancel(__pthread_unwind_buf_t *buf)
 {
     struct gt_g *g = gt_thread_self();
-    if (g)
-        g->cleanup = ((struct unwind_buf *)(void *)buf)->prev;
-    else
-        REAL(__pthread_unregister_cancel)(buf);
+    struct unwind_buf *b = (void *)buf;
+    if (g) {
+        g->cleanup = b->prev;
+        return;
+    }
+    first_pop(b);
+    REAL(__pthread_unregister_cancel)(buf);
 }
 
 /* The pad has four words: [0] prev, [2] the cancel type to restore. */
@@ -384,6 +450,7 @@ GT_EXPORT void __pthread_register_cancel_defer(__pthread_unwind_buf_t *buf)
     struct gt_g *g = gt_thread_self();
     if (!g) {
         REAL(__pthread_register_cancel_defer)(buf);
+        first_push((void *)buf);
         return;
     }
     __pthread_register_cancel(buf);
@@ -395,6 +462,7 @@ GT_EXPORT void __pthread_unregister_cancel_restore(__pthread_unwind_buf_t *buf)
 {
     struct gt_g *g = gt_thread_self();
     if (!g) {
+        first_pop((void *)buf);
         REAL(__pthread_unregister_cancel_restore)(buf);
         return;
     }
@@ -426,6 +494,8 @@ GT_EXPORT void _pthread_cleanup_push(struct old_cleanup *o, void (*routine)(void
     struct gt_g *g = gt_thread_self();
     if (!g) {
         REAL(_pthread_cleanup_push)(o, routine, arg);
+        if (is_first())
+            first.old_cleanup = o;
         return;
     }
     o->routine = routine;
@@ -438,6 +508,8 @@ GT_EXPORT void _pthread_cleanup_pop(struct old_cleanup *o, int execute)
 {
     struct gt_g *g = gt_thread_self();
     if (!g) {
+        if (is_first())
+            first.old_cleanup = o->prev;
         REAL(_pthread_cleanup_pop)(o, execute);
         return;
     }
@@ -452,6 +524,8 @@ GT_EXPORT void _pthread_cleanup_push_defer(struct old_cleanup *o, void (*routine
     struct gt_g *g = gt_thread_self();
     if (!g) {
         REAL(_pthread_cleanup_push_defer)(o, routine, arg);
+        if (is_first())
+            first.old_cleanup = o;
         return;
     }
     _pthread_cleanup_push(o, routine, arg);
@@ -462,6 +536,8 @@ GT_EXPORT void _pthread_cleanup_pop_restore(struct old_cleanup *o, int execute)
 {
     struct gt_g *g = gt_thread_self();
     if (!g) {
+        if (is_first())
+            first.old_cleanup = o->prev;
         REAL(_pthread_cleanup_pop_restore)(o, execute);
         return;
     }
@@ -480,4 +556,5 @@ void gt_thread_started(void)
     gt_g_main = g_main;
     gt_cancel_act = cancel_act;
     gt_recheck_hook = gt_futex_recheck;
+    first_started(gt_self());
 }

@@ -133,8 +133,7 @@ static int read_attrs(const pthread_attr_t *attr, struct gt_newproc *np)
 
 static bool refused;
 
-/* True when pthread_create makes goroutines. */
-static bool ensure_started(void)
+bool gt_thread_start(void)
 {
     if (likely(load_acq(&gt_started)))
         return true;
@@ -186,7 +185,7 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
 GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
                              void *arg)
 {
-    if (!ensure_started())
+    if (!gt_thread_start())
         return REAL(pthread_create)(out, attr, fn, arg);
     return create(out, attr, fn, arg, (uintptr_t)__builtin_return_address(0));
 }
@@ -550,7 +549,7 @@ static void *c11_main(void *arg)
 
 GT_EXPORT int thrd_create(thrd_t *out, thrd_start_t fn, void *arg)
 {
-    if (!ensure_started())
+    if (!gt_thread_start())
         return REAL(thrd_create)(out, fn, arg);
     struct c11_start *s = malloc(sizeof(*s));
     if (!s)

@@ -12,6 +12,10 @@
 void gt_thread_born(void);
 void gt_thread_unborn(void);
 void gt_thread_fork_child(void);
+/* Starts the scheduler if it can run here.  True when pthread_create makes goroutines. */
+bool gt_thread_start(void);
+/* The constructor: the calling thread is the process's first. */
+void gt_thread_first(void);
 /* The scheduler has just started: hooks core up. */
 void gt_thread_started(void);
 /* Ends the calling thread as pthread_exit's unwinding does at its end: destructors, then away. */

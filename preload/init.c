@@ -10,6 +10,7 @@
 #include "core/sched/dump.h"
 #include "interpose/interpose.h"
 #include "interpose/stats.h"
+#include "interpose/thread.h"
 #include "preload/unwind.h"
 
 #include <sys/auxv.h>
@@ -46,6 +47,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
     gt_real_resolve();
     gt_arch_tp_init(getauxval(AT_HWCAP2) & 2 /* HWCAP2_FSGSBASE */);
     gt_clock_init();
+    gt_thread_first();
     gt_unwind_init();
     if (gt_cfg.verbose)
         describe();

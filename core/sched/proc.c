@@ -468,13 +468,33 @@ static struct gt_m *main_m(void *tp)
     return m;
 }
 
+/* In the child of a fork the survivor goes on, with what is its own. */
+static struct gt_g *main_g(void)
+{
+    struct gt_g *g = gt_sched.solo;
+    if (!g) {
+        g = g_alloc();
+        if (g)
+            g_init(g, sys_getpid());
+        return g;
+    }
+    struct gt_g was = *g;
+    g_init(g, sys_getpid());
+    g->cleanup = was.cleanup;
+    g->old_cleanup = was.old_cleanup;
+    store_rlx(&g->cancel, load_rlx(&was.cancel));
+    gt_memcpy(g->name, was.name, sizeof(g->name));
+    gt_memcpy(g->affinity, was.affinity, sizeof(g->affinity));
+    g->has_affinity = was.has_affinity;
+    return g;
+}
+
 static int start_main(void)
 {
-    struct gt_g *g = g_alloc();
+    struct gt_g *g = main_g();
     struct gt_m *m = main_m(gt_arch_get_tp());
     if (!m || !g || gt_signal_malloc(m))
         return -ENOMEM;
-    g_init(g, sys_getpid());
     g->flags |= GT_GF_MAIN;
     g->stack_lo = g->stack_hi = NULL;
     g->tp = g->ctx.tp = gt_arch_get_tp();
@@ -625,9 +645,11 @@ struct gt_g *gt_solo(void)
 static void bury(void)
 {
     for (struct gt_g *g = load_rlx(&R.all); g; g = g->alllink) {
-        if (load_rlx(&g->status) == GT_G_IDLE)
+        if (g == gt_sched.solo)
+            g->stack = NULL; /* it is the process's main stack from now on */
+        if (g == gt_sched.solo || load_rlx(&g->status) == GT_G_IDLE)
             continue;
-        if (g != gt_sched.solo && g->stack)
+        if (g->stack)
             gt_stack_free(g->stack);
         g->stack = NULL;
         g->tp = NULL;
