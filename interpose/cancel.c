@@ -330,7 +330,8 @@ GT_EXPORT int pthread_cancel(pthread_t t)
 {
     struct gt_g *solo = gt_solo(), *g, *self;
     if (solo && solo->tp == (void *)t)
-        gt_thread_start(); /* a fork's child cancels itself: cancellation points look at goroutines */
+        gt_thread_start(); /* a fork's child cancels itself: cancellation points look at goroutines
+                            */
     g = gt_g_of((void *)t);
     self = gt_self();
     if (!g)

@@ -62,7 +62,6 @@ void *gt_dlmopen_enter(void)
 
 GT_EXPORT int dlclose(void *lib)
 {
-    gt_fork_note_dlclose();
     int r = REAL(dlclose)(lib);
     store_rlx(&dirty, true);
     gt_dl_sync(); /* now: before a library can come into the place of one that has gone */

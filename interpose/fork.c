@@ -20,6 +20,7 @@
 #include "core/sched/signal.h"
 #include "interpose/alloc.h"
 #include "interpose/pobj.h"
+#include "interpose/spawn.h"
 #include "interpose/stats.h"
 #include "interpose/thread.h"
 
@@ -67,20 +68,31 @@ void gt_unwire(struct gt_g *g)
 
 /* ---- atfork ---- */
 
+/* A handler leaves with its library: __cxa_finalize of the library's handle clears its row.  Rows
+ * are never reused or moved within a fork, and a grown table leaves the old one in place, so a fork
+ * that walks it while others change it is safe.  The lock is held over the fork. */
 struct atfork {
     void (*prepare)(void), (*parent)(void), (*child)(void);
     void *dso;
 };
 static struct {
-    struct gt_lock lock;
-    struct atfork *v;
-    size_t n, cap;
+    struct gt_lock lock; /* changes of the table; held over the raw fork */
+    _Atomic(struct atfork *) v;
+    _Atomic size_t n;
+    size_t cap; /* lock */
 } F;
-static _Atomic bool dl_closed; /* a library has gone: look whether a handler went with it */
 
-void gt_fork_note_dlclose(void)
+static bool grow_locked(void)
 {
-    store_rel(&dl_closed, true);
+    size_t cap = F.cap ? F.cap * 2 : 64;
+    struct atfork *v = sys_mmap(NULL, cap * sizeof(*v), PROT_READ | PROT_WRITE, 0);
+    if (gt_sys_is_err(v))
+        return false;
+    if (F.cap)
+        gt_memcpy(v, load_rlx(&F.v), F.cap * sizeof(*v));
+    store_rel(&F.v, v);
+    F.cap = cap;
+    return true;
 }
 
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso);
@@ -88,45 +100,61 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)
 GT_EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                                 void *dso)
 {
-    int r = 0;
+    struct gt_g *g = gt_sync_enter();
     gt_lock(&F.lock, GT_RANK_NONE);
-    if (F.n == F.cap) {
-        size_t cap = F.cap ? F.cap * 2 : 64;
-        struct atfork *v = sys_mmap(NULL, cap * sizeof(*v), PROT_READ | PROT_WRITE, 0);
-        if (gt_sys_is_err(v)) {
-            r = ENOMEM;
-        } else {
-            if (F.v)
-                gt_memcpy(v, F.v, F.n * sizeof(*v));
-            F.v = v; /* the old one stays: a fork may be walking it */
-            F.cap = cap;
-        }
+    size_t n = load_rlx(&F.n);
+    bool ok = n < F.cap || grow_locked();
+    if (ok) {
+        load_rlx(&F.v)[n] = (struct atfork){prepare, parent, child, dso};
+        store_rel(&F.n, n + 1);
     }
-    if (!r)
-        F.v[F.n++] = (struct atfork){prepare, parent, child, dso};
     gt_unlock(&F.lock, GT_RANK_NONE);
-    return r;
+    gt_sync_leave(g);
+    return ok ? 0 : ENOMEM;
 }
 
-static bool alive(const struct atfork *a)
+static void unregister(void *dso)
 {
-    Dl_info in;
-    void *p = a->prepare ? (void *)a->prepare : a->parent ? (void *)a->parent : (void *)a->child;
-    return !load_rlx(&dl_closed) || (p && dladdr(p, &in));
+    struct gt_g *g = gt_sync_enter();
+    gt_lock(&F.lock, GT_RANK_NONE);
+    size_t n = load_rlx(&F.n);
+    struct atfork *v = load_rlx(&F.v);
+    for (size_t i = 0; i < n; i++)
+        if (v[i].dso == dso)
+            v[i] = (struct atfork){.dso = dso};
+    while (n && v[n - 1].dso == dso)
+        n--;
+    store_rel(&F.n, n);
+    gt_unlock(&F.lock, GT_RANK_NONE);
+    gt_sync_leave(g);
+}
+
+/* A library's last words as dlclose unloads it (NULL: the process exits).   Source: the C++ ABI,
+ * 3.3.5, "DSO object destruction API". */
+void __cxa_finalize(void *dso);
+
+GT_EXPORT void __cxa_finalize(void *dso)
+{
+    REAL(__cxa_finalize)(dso);
+    if (dso)
+        unregister(dso);
 }
 
 static void run_prepare(size_t n)
 {
-    while (n--)
-        if (F.v[n].prepare && alive(&F.v[n]))
-            F.v[n].prepare();
+    while (n-- > 0) {
+        void (*f)(void) = load_acq(&F.v)[n].prepare;
+        if (f)
+            f();
+    }
 }
 
 static void run_after(size_t n, bool child)
 {
     for (size_t i = 0; i < n; i++) {
-        void (*f)(void) = child ? F.v[i].child : F.v[i].parent;
-        if (f && alive(&F.v[i]))
+        struct atfork *a = &load_acq(&F.v)[i];
+        void (*f)(void) = child ? a->child : a->parent;
+        if (f)
             f();
     }
 }
@@ -140,45 +168,72 @@ static long raw_fork(void *arg)
     return pid < 0 ? -errno : pid;
 }
 
+static void child_of(struct gt_g *g)
+{
+    gt_fork_child(g);
+    gt_thread_fork_child();
+    gt_once_fork_child();
+    gt_futex_fork_child();
+    gt_pshared_fork_child();
+}
+
+static void solo_child(struct gt_g *solo)
+{
+    gt_tid_set(solo->tp, sys_getpid());
+    solo->tid = sys_getpid();
+}
+
+struct gt_fork gt_fork_begin(void)
+{
+    struct gt_fork f = {.g = gt_self()};
+    if (f.g)
+        gt_rt_enter(f.g);
+    gt_lock(&F.lock, GT_RANK_NONE);
+    if (f.g)
+        gt_fork_before(f.g);
+    f.mcache = gt_alloc_fork_before(f.g);
+    return f;
+}
+
+void gt_fork_end(struct gt_fork f, bool child)
+{
+    if (!child)
+        gt_alloc_fork_parent();
+    if (f.g && child) {
+        child_of(f.g);
+    } else if (f.g) {
+        gt_fork_parent(f.g);
+        gt_netpoll_shared();
+    }
+    if (child)
+        gt_alloc_fork_child(f.mcache);
+    gt_unlock(&F.lock, GT_RANK_NONE);
+    if (f.g && !child)
+        gt_rt_leave(f.g);
+    else if (child && !f.g && solo_self())
+        solo_child(solo_self());
+}
+
 static pid_t fork_with(pid_t (*real)(void), bool handlers)
 {
-    struct gt_g *g = gt_self();
-    size_t n = handlers ? F.n : 0;
+    size_t n = handlers ? load_acq(&F.n) : 0;
     run_prepare(n);
-    pid_t pid;
-    if (g) {
-        gt_rt_enter(g);
-        gt_fork_before(g);
-        struct gt_mcache *mc = gt_alloc_fork_before(g);
-        pid = (pid_t)gt_on_listed(g, raw_fork, (void *)real);
-        if (pid == 0) {
-            gt_fork_child(g);
-            gt_alloc_fork_child(mc);
-            gt_thread_fork_child();
-            gt_once_fork_child();
-            gt_futex_fork_child();
-            gt_pshared_fork_child();
-        } else {
-            gt_alloc_fork_parent();
-            gt_fork_parent(g);
-            gt_netpoll_shared();
-            gt_rt_leave(g);
-        }
-    } else {
-        struct gt_g *solo = solo_self();
-        struct gt_mcache *mc = gt_alloc_fork_before(NULL);
-        pid = (pid_t)(solo ? solo_on_listed(solo, raw_fork, (void *)real) : raw_fork((void *)real));
-        if (pid == 0)
-            gt_alloc_fork_child(mc);
-        else
-            gt_alloc_fork_parent();
-        if (pid == 0 && solo) {
-            gt_tid_set(solo->tp, sys_getpid());
-            solo->tid = sys_getpid();
-        }
-    }
+    struct gt_g *solo = solo_self();
+    struct gt_fork f = gt_fork_begin();
+    long pid = f.g    ? gt_on_listed(f.g, raw_fork, (void *)real)
+               : solo ? solo_on_listed(solo, raw_fork, (void *)real)
+                      : raw_fork((void *)real);
+    gt_fork_end(f, pid == 0);
     run_after(n, pid == 0);
     return (pid_t)gt_ret(pid);
+}
+
+long gt_fork_syscall(long nr, const long *a)
+{
+    struct gt_fork f = gt_fork_begin();
+    long pid = gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    gt_fork_end(f, pid == 0);
+    return pid;
 }
 
 GT_EXPORT pid_t fork(void)
@@ -204,14 +259,15 @@ bool gt_in_vfork(void)
     return load_rlx(&vforks) != 0 && gt_tls.in_vfork;
 }
 
-struct gt_g *gt_vfork_enter(void);
-void gt_vfork_exit(struct gt_g *g);
+static struct gt_g *const nested = (struct gt_g *)8; /* a vfork by the child of a vfork */
 
 /* Before: from here to exit this thread looks foreign to every interposed call: that is the child.
  */
 struct gt_g *gt_vfork_enter(void)
 {
     struct gt_g *g = gt_self();
+    if (gt_in_vfork())
+        return nested;
     if (g) {
         gt_rt_enter(g);
         gt_entersyscallblock(g);
@@ -224,6 +280,8 @@ struct gt_g *gt_vfork_enter(void)
 
 void gt_vfork_exit(struct gt_g *g)
 {
+    if (g == nested)
+        return;
     gt_tls.g = g;
     gt_tls.in_vfork = false;
     sub_acqrel(&vforks, 1);
@@ -231,85 +289,6 @@ void gt_vfork_exit(struct gt_g *g)
         gt_exitsyscall(g);
         gt_rt_leave(g);
     }
-}
-
-/* ---- spawn, system, popen: libc's own vfork-like clone ---- */
-
-static struct gt_g *enter_block(void)
-{
-    struct gt_g *g = gt_self();
-    if (g) {
-        gt_rt_enter(g);
-        gt_entersyscallblock(g);
-    }
-    return g;
-}
-
-static void leave_block(struct gt_g *g)
-{
-    if (g) {
-        gt_exitsyscall(g);
-        gt_rt_leave(g);
-    }
-}
-
-GT_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
-                          const posix_spawnattr_t *at, char *const argv[], char *const envp[])
-{
-    struct gt_g *g = enter_block();
-    int r = REAL(posix_spawn)(pid, path, fa, at, argv, envp);
-    leave_block(g);
-    return r;
-}
-
-GT_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
-                           const posix_spawnattr_t *at, char *const argv[], char *const envp[])
-{
-    struct gt_g *g = enter_block();
-    int r = REAL(posix_spawnp)(pid, file, fa, at, argv, envp);
-    leave_block(g);
-    return r;
-}
-
-GT_EXPORT int system(const char *cmd)
-{
-    struct gt_g *g = gt_self();
-    if (g)
-        gt_testcancel(g);
-    enter_block();
-    int r = REAL(system)(cmd);
-    leave_block(g);
-    return r;
-}
-
-GT_EXPORT FILE *popen(const char *cmd, const char *mode)
-{
-    struct gt_g *g = enter_block();
-    FILE *f = REAL(popen)(cmd, mode);
-    leave_block(g);
-    return f;
-}
-
-GT_EXPORT int daemon(int nochdir, int noclose)
-{
-    pid_t pid;
-    if (!gt_self())
-        return REAL(daemon)(nochdir, noclose);
-    pid = fork();
-    if (pid < 0)
-        return -1;
-    if (pid > 0)
-        _exit(0);
-    if (setsid() < 0)
-        return -1;
-    if (!nochdir && chdir("/"))
-        return -1;
-    int fd = noclose ? -1 : sys_open("/dev/null", O_RDWR, 0);
-    for (int i = 0; fd >= 0 && i < 3; i++)
-        dup2(fd, i);
-    if (fd > 2)
-        close(fd);
-    return 0;
 }
 
 /* ---- exec: the new program inherits the goroutine's mask, exactly ---- */

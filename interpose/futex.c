@@ -12,6 +12,7 @@
  */
 #include <linux/futex.h>
 #include "interpose/pobj.h"
+#include "interpose/spawn.h"
 
 #define RECHECK_BATCH   64
 #define RECHECK_MAX_GAP 8 /* ticks of sysmon between two looks at one waiter, at most */
@@ -457,14 +458,18 @@ static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
     case SYS_exit_group:
     case SYS_clone:
     case SYS_clone3:
-#ifdef SYS_fork
-    case SYS_fork:
     case SYS_vfork:
-#endif
         return gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     default:
         return announced(g, nr, a);
     }
+}
+
+/* A new process with memory of its own. */
+static bool is_fork(long nr, const long *a)
+{
+    return nr == SYS_fork || (nr == SYS_clone && !(a[0] & CLONE_VM)) ||
+           (nr == SYS_clone3 && a[0] && !(*(const uint64_t *)a[0] & CLONE_VM));
 }
 
 GT_EXPORT long syscall(long nr, ...)
@@ -479,6 +484,8 @@ GT_EXPORT long syscall(long nr, ...)
     long r;
     if (nr == SYS_futex)
         r = futex_call(g, a);
+    else if (unlikely(is_fork(nr, a)) && !gt_in_vfork())
+        r = gt_fork_syscall(nr, a);
     else if (g)
         r = call_on_goroutine(g, nr, a);
     else

@@ -31,8 +31,6 @@ bool gt_cancel_wanted(const struct gt_g *g);
 long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
 /* Takes in what dlopen has loaded since the last time (TLS images, text ranges). */
 void gt_dl_sync(void);
-/* A library may have gone: fork looks whether an atfork handler went with it. */
-void gt_fork_note_dlclose(void);
 /* ---- clock.c ---- */
 /* Is it the clock of the caller's own CPU time, which nobody can sleep on? */
 bool gt_is_own_cpu_clock(clockid_t id);

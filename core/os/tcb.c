@@ -272,6 +272,16 @@ void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg)
     gt_unlock(&T.lock, GT_RANK_DLFIX);
 }
 
+void gt_tcb_fork_lock(void)
+{
+    gt_lock(&T.lock, GT_RANK_DLFIX);
+}
+
+void gt_tcb_fork_unlock(void)
+{
+    gt_unlock(&T.lock, GT_RANK_DLFIX);
+}
+
 /* ---- boot ---- */
 
 int gt_tcb_init(void)

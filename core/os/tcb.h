@@ -55,5 +55,8 @@ void gt_tcb_replace(void *from, void *to);
  * modules into every block that each() names. each(arg, f, farg) must call f(tp, farg) for all live
  * and pooled blocks. */
 void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg));
+/* Around a fork: the lock of the module table is free in the child. */
+void gt_tcb_fork_lock(void);
+void gt_tcb_fork_unlock(void);
 
 #endif

@@ -590,6 +590,8 @@ int gt_sched_start(int nprocs)
 void gt_fork_before(struct gt_g *g)
 {
     (void)g;
+    gt_tcb_fork_lock();
+    gt_signal_fork_lock();
     gt_lock(&R.lock, GT_RANK_ALLG);
     gt_stack_fork_lock();
 }
@@ -599,6 +601,8 @@ void gt_fork_parent(struct gt_g *g)
     (void)g;
     gt_stack_fork_unlock();
     gt_unlock(&R.lock, GT_RANK_ALLG);
+    gt_signal_fork_unlock();
+    gt_tcb_fork_unlock();
 }
 
 /* The child has one goroutine, on this kernel thread.  The scheduler stands still until it makes a

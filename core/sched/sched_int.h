@@ -112,6 +112,8 @@ void gt_signal_exitg(struct gt_g *g);
 /* Its record is given up: what signals keep with it. */
 void gt_signal_freeg(struct gt_g *g);
 void gt_signal_fork_child(struct gt_g *g);
+void gt_signal_fork_lock(void);
+void gt_signal_fork_unlock(void);
 void gt_send_preempt(struct gt_m *m);
 /* sysmon.c */
 void *gt_sysmon(void *);

@@ -1042,9 +1042,18 @@ void gt_signal_minit(struct gt_m *m)
         g->altstack = old;
 }
 
+void gt_signal_fork_lock(void)
+{
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+}
+
+void gt_signal_fork_unlock(void)
+{
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+}
+
 void gt_signal_fork_child(struct gt_g *g)
 {
-    store_rlx(&S.lock.word, 0);
     for (uint32_t i = 0; i < NNODES; i++)
         store_rlx(&S.node[i].used, 0);
     store_rlx(&S.route, NULL);
