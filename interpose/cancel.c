@@ -202,6 +202,16 @@ void gt_thread_finish(struct gt_g *g)
     gt_goexit(g);
 }
 
+void gt_thread_leave(struct gt_g *g, int status)
+{
+    or_acqrel(&g->cancel, GT_CANCEL_EXITING);
+    and_acqrel(&g->attention, ~GT_ATT_CANCEL);
+    g->flags |= GT_GF_EXITING;
+    if (sub_acqrel(&nthreads, 1) == 1)
+        gt_syscall6(SYS_exit_group, status, 0, 0, 0, 0, 0);
+    gt_goexit(g);
+}
+
 static void *g_main(struct gt_g *g)
 {
     errno = 0; /* libc's own TLS outlives a tenancy (tcb.c) */

@@ -13,6 +13,7 @@
 #include <linux/futex.h>
 #include "interpose/pobj.h"
 #include "interpose/spawn.h"
+#include "interpose/thread.h"
 
 #define RECHECK_BATCH   64
 #define RECHECK_MAX_GAP 8 /* ticks of sysmon between two looks at one waiter, at most */
@@ -454,8 +455,9 @@ static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
         gt_gosched(g);
         gt_rt_leave(g);
         return 0;
-    case SYS_exit: /* no way back, or two */
-    case SYS_exit_group:
+    case SYS_exit:
+        gt_thread_leave(g, (int)a[0]);
+    case SYS_exit_group: /* no way back, or two */
     case SYS_clone:
     case SYS_clone3:
     case SYS_vfork:

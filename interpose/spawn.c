@@ -23,6 +23,7 @@
 #include "core/sched/signal.h"
 #include "interpose/pobj.h"
 #include "interpose/spawn.h"
+#include "interpose/thread.h"
 
 GT_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
                           const posix_spawnattr_t *at, char *const argv[], char *const envp[])
@@ -216,7 +217,10 @@ static int clone_main(void *arg)
     }
     if (c.alive)
         GT_SYS3(SYS_set_tid_address, c.alive, 0, 0);
-    return c.fn(c.arg);
+    int status = c.fn(c.arg);
+    if (!c.memory && gt_self()) /* it has made threads: libc would end a kernel thread of theirs */
+        gt_thread_leave(gt_self(), status);
+    return status;
 }
 
 /* Blocks for tasks that share our memory.  Never given back. */

@@ -20,6 +20,9 @@ void gt_thread_first(void);
 void gt_thread_started(void);
 /* Ends the calling thread as pthread_exit's unwinding does at its end: destructors, then away. */
 GT_NORETURN void gt_thread_finish(struct gt_g *g);
+/* Ends the calling thread as the raw system call exit does: nothing of it is run; the last one ends
+ * the process with `status`. */
+GT_NORETURN void gt_thread_leave(struct gt_g *g, int status);
 /* The goroutine, or the survivor of a fork that runs as a plain thread; NULL: libc's own thread. */
 struct gt_g *gt_thread_self(void);
 /* Was t a goroutine's, which has ended and been joined, or was detached?  Its block may be read: it

@@ -6,12 +6,15 @@
 # Each suite: T=pattern selects, GT_SO unset runs everything plain.
 
 TB := $(B)/tests
-T_PROG_C := $(filter-out suite libplug,$(basename $(notdir $(wildcard tests/pthread/*.c))))
-T_PROG_CC := $(basename $(notdir $(wildcard tests/pthread/*.cc)))
+T_PROG_C := $(filter-out suite lib%,$(basename $(notdir $(wildcard tests/pthread/*.c))))
+T_PROG_CC := $(filter-out lib%,$(basename $(notdir $(wildcard tests/pthread/*.cc))))
 T_ENVS := $(notdir $(wildcard tests/pthread/*.env))
 T_PROGRAMS := $(addprefix $(TB)/pthread/,$(T_PROG_C) $(T_PROG_CC))
-T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so libplug_xs.so)
-T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
+T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so libplug_ld.so libplug_desc.so \
+	libplug_xs.so)
+T_LIBS := $(filter-out %/libplug.so,$(patsubst tests/pthread/%,$(TB)/pthread/%.so,$(basename \
+	$(wildcard tests/pthread/lib*.c tests/pthread/lib*.cc))))
+T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(T_LIBS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
 	$(TB)/stress/stress $(TB)/fault/victim $(TB)/abi/probe $(TB)/abi/objects
 T_SUITES := $(addprefix $(TB)/,pthread/suite stress/suite fault/suite abi/suite)
 
@@ -43,9 +46,20 @@ $(TB)/pthread/libplug_gd.so: T_MODEL = global-dynamic
 $(TB)/pthread/libplug_ie.so: T_MODEL = initial-exec
 $(TB)/pthread/libplug_xs.so: T_MODEL = global-dynamic
 $(TB)/pthread/libplug_xs.so: T_LINK = -Wl,-z,execstack
+$(TB)/pthread/libplug_ld.so: T_MODEL = local-dynamic
+$(TB)/pthread/libplug_desc.so: T_MODEL = global-dynamic
+$(TB)/pthread/libplug_desc.so: T_CFLAGS += -mtls-dialect=gnu2
 $(T_PLUGS): tests/pthread/libplug.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -DMODEL='"$(T_MODEL)"' $(T_LINK) -o $@ $<
+
+# Libraries that one program loads: libNAME.c or libNAME.cc.
+$(TB)/pthread/lib%.so: tests/pthread/lib%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -o $@ $<
+$(TB)/pthread/lib%.so: tests/pthread/lib%.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -fPIC -shared -o $@ $<
 
 # The list of programs: written again only when it changes.
 $(TB)/pthread/programs.inc: FORCE
