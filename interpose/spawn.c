@@ -200,8 +200,8 @@ GT_EXPORT int forkpty(int *pty, char *name, const struct termios *term, const st
 struct clone {
     int (*fn)(void *);
     void *arg;
-    struct gt_g *g;
-    void *block; /* the child's own thread block, or NULL */
+    struct gt_fork fork; /* when memory is not shared */
+    void *block;         /* the child's own thread block, or NULL */
     _Atomic int *alive;
     bool memory; /* shared */
 };
@@ -210,7 +210,7 @@ static int clone_main(void *arg)
 {
     struct clone c = *(struct clone *)arg;
     if (!c.memory)
-        gt_fork_end(c.g, true);
+        gt_fork_end(c.fork, true);
     if (c.block) {
         gt_tcb_begin();
         gt_tid_set(c.block, sys_gettid());
@@ -258,13 +258,13 @@ static struct task *task_get(void)
     return t->tp ? t : NULL;
 }
 
-static int clone_task(struct gt_g *g, int (*fn)(void *), void *stack, int flags, void *arg,
-                      pid_t *ptid, pid_t *ctid)
+static int clone_task(int (*fn)(void *), void *stack, int flags, void *arg, pid_t *ptid,
+                      pid_t *ctid)
 {
     struct task *t = task_get();
     if (!t)
         return (int)gt_ret(-ENOMEM);
-    t->clone = (struct clone){.fn = fn, .arg = arg, .g = g, .block = t->tp, .memory = true};
+    t->clone = (struct clone){.fn = fn, .arg = arg, .block = t->tp, .memory = true};
     if (!(flags & CLONE_CHILD_CLEARTID))
         t->clone.alive = &t->alive;
     int r = REAL(clone)(clone_main, stack, flags | CLONE_SETTLS, &t->clone, ptid, t->tp, ctid);
@@ -273,13 +273,12 @@ static int clone_task(struct gt_g *g, int (*fn)(void *), void *stack, int flags,
     return r;
 }
 
-static int clone_fork(struct gt_g *g, struct clone *c, void *stack, int flags, pid_t *ptid,
-                      void *tls, pid_t *ctid)
+static int clone_fork(struct clone *c, void *stack, int flags, pid_t *ptid, void *tls, pid_t *ctid)
 {
-    gt_fork_begin(g);
+    c->fork = gt_fork_begin();
     int r = REAL(clone)(clone_main, stack, flags, c, ptid, tls, ctid);
     int e = errno;
-    gt_fork_end(g, false);
+    gt_fork_end(c->fork, false);
     errno = e;
     return r;
 }
@@ -302,15 +301,14 @@ GT_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     void *tls = va_arg(ap, void *);
     pid_t *ctid = va_arg(ap, pid_t *);
     va_end(ap);
-    struct gt_g *g = gt_self();
-    struct clone c = {.fn = fn, .arg = arg, .g = g, .memory = flags & CLONE_VM};
+    struct clone c = {.fn = fn, .arg = arg, .memory = flags & CLONE_VM};
     if (!fn || !stack || flags & CLONE_SETTLS)
         return REAL(clone)(fn, stack, flags, arg, ptid, tls, ctid);
     if (!c.memory)
-        return clone_fork(g, &c, stack, flags, ptid, tls, ctid);
+        return clone_fork(&c, stack, flags, ptid, tls, ctid);
     if (flags & CLONE_VFORK)
         return clone_vfork(&c, stack, flags, ptid, tls, ctid);
-    return clone_task(g, fn, stack, flags, arg, ptid, ctid);
+    return clone_task(fn, stack, flags, arg, ptid, ctid);
 }
 
 GT_ALIAS(__clone, clone);

@@ -16,7 +16,8 @@ struct gt_fork {
 };
 struct gt_fork gt_fork_begin(void);
 void gt_fork_end(struct gt_fork f, bool child);
-/* A system call that makes a process with memory of its own.  The pid, 0 in the child, or -errno. */
+/* A system call that makes a process with memory of its own.  The pid, 0 in the child, or -errno.
+ */
 long gt_fork_syscall(long nr, const long *a);
 
 /* Before and after a child that shares our memory while its parent waits: see fork.c. */
