@@ -370,8 +370,8 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
         store_rlx(&S.anymask, true);
     gt_sigset old = g->sigmask;
     g->sigmask = mask;
-    /* what is unblocked is delivered to this M now, before sysmon could take it: one that was pending
-     * runs its handler before we return */
+    /* what is unblocked is delivered to this M now, before sysmon could take it: one that was
+     * pending runs its handler before we return */
     gt_m_setmask(g->m, gt_kmask_of(mask & old));
     recount(old, mask, 0);
     gt_m_setmask(g->m, gt_kmask_of(mask));
