@@ -529,6 +529,18 @@ GT_EXPORT void _pthread_cleanup_pop(struct old_cleanup *o, int execute)
         o->routine(o->arg);
 }
 
+_Static_assert(sizeof(struct old_cleanup) == sizeof(struct _pthread_cleanup_buffer), "the same");
+
+void gt_cleanup_push(struct _pthread_cleanup_buffer *b, void (*routine)(void *), void *arg)
+{
+    _pthread_cleanup_push((struct old_cleanup *)b, routine, arg);
+}
+
+void gt_cleanup_pop(struct _pthread_cleanup_buffer *b)
+{
+    _pthread_cleanup_pop((struct old_cleanup *)b, 0);
+}
+
 GT_EXPORT void _pthread_cleanup_push_defer(struct old_cleanup *o, void (*routine)(void *),
                                            void *arg)
 {

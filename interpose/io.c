@@ -680,35 +680,18 @@ GT_EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t off, size_t
     return n > room ? REAL(__pread64_chk)(fd, buf, n, off, room) : pread64(fd, buf, n, off);
 }
 
-/* The C library builds these on fcntl, inside itself. */
-static int lockf_on(struct gt_g *g, int (*real)(int, int, off64_t), int fd, int cmd, off64_t len)
+/* The C library builds these on fcntl, inside itself, where no cancellation would find them. */
+GT_EXPORT int lockf64(int fd, int cmd, off64_t len)
 {
-    GT_CANCEL_POINT(g);
-    for (;;) {
-        int r;
-        GT_REAL_ANNOUNCED(g, r, real(fd, cmd, len));
-        if (r == 0 || errno != EINTR)
-            return r;
-        gt_rt_enter(g);
-        bool fail = gt_intr(g, true);
-        gt_rt_leave(g);
-        if (fail)
-            return (int)gt_ret(-EINTR);
-    }
+    if (!gt_self() || cmd != F_LOCK)
+        return REAL(lockf64)(fd, cmd, len);
+    struct flock64 fl = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len};
+    return fcntl64(fd, F_SETLKW64, &fl);
 }
 
 GT_EXPORT int lockf(int fd, int cmd, off_t len)
 {
-    struct gt_g *g = gt_self();
-    return g && cmd == F_LOCK ? lockf_on(g, REAL(lockf64), fd, cmd, len)
-                              : REAL(lockf)(fd, cmd, len);
-}
-
-GT_EXPORT int lockf64(int fd, int cmd, off64_t len)
-{
-    struct gt_g *g = gt_self();
-    return g && cmd == F_LOCK ? lockf_on(g, REAL(lockf64), fd, cmd, len)
-                              : REAL(lockf64)(fd, cmd, len);
+    return gt_self() && cmd == F_LOCK ? lockf64(fd, cmd, len) : REAL(lockf)(fd, cmd, len);
 }
 
 /* ---- sendfile, splice ---- */

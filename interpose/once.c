@@ -1,20 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * pthread_once and call_once.  Built with -fexceptions: when the function is left by cancellation
- * or by an exception, the next caller runs it again.
+ * pthread_once and call_once.  When the function is left by cancellation or by an exception, the
+ * next caller runs it again.  Two things notice that: this file is built with -fexceptions, and for
+ * functions that the unwinder cannot pass there is a cleanup handler of the old form, which is run
+ * without it.
  */
 #include "interpose/pobj.h"
+#include "interpose/thread.h"
 
 struct once_frame {
     _Atomic uint32_t *ctl;
-    bool done;
+    bool done, left;
+    struct _pthread_cleanup_buffer handler;
 };
+
+static void once_over(struct once_frame *f)
+{
+    struct gt_g *g = gt_sync_enter();
+    f->left = true;
+    gt_once_end(f->ctl, f->done);
+    gt_sync_leave(g);
+}
+
+static void once_cancelled(void *f)
+{
+    once_over(f);
+}
 
 static void once_leave(struct once_frame *f)
 {
-    struct gt_g *g = gt_sync_enter();
-    gt_once_end(f->ctl, f->done);
-    gt_sync_leave(g);
+    if (f->left) /* the handler was first */
+        return;
+    gt_cleanup_pop(&f->handler);
+    once_over(f);
 }
 
 static GT_NOINLINE void once_slow(_Atomic uint32_t *ctl, void (*fn)(void))
@@ -25,6 +43,7 @@ static GT_NOINLINE void once_slow(_Atomic uint32_t *ctl, void (*fn)(void))
     if (!run)
         return;
     struct once_frame f __attribute__((cleanup(once_leave))) = {.ctl = ctl};
+    gt_cleanup_push(&f.handler, once_cancelled, &f);
     fn();
     f.done = true;
 }

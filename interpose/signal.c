@@ -289,6 +289,8 @@ GT_EXPORT int tgkill(pid_t pid, pid_t tid, int sig)
 GT_EXPORT int kill(pid_t pid, int sig)
 {
     struct gt_sigact a;
+    if (gt_tid_is_goroutine(pid) && gt_self() && gt_g_by_tid(pid))
+        pid = sys_getpid(); /* a thread's id names its process */
     if (!gt_self() || pid != sys_getpid() || sig == 0 || gt_sig_action(sig, NULL, &a) != 0 ||
         a.handler == (void *)SIG_DFL || a.handler == (void *)SIG_IGN)
         return REAL(kill)(pid, sig);

@@ -41,6 +41,10 @@ bool gt_is_own_cpu_clock(clockid_t id);
 struct gt_g *gt_cpu_clock_g(clockid_t id);
 /* Its time, ns; -1: it has ended. */
 int64_t gt_cpu_clock(struct gt_g *g);
+/* A cleanup handler of the oldest form, in a buffer of the caller's: cancellation and pthread_exit
+ * run it, also where the unwinder stops.  pop does not run it. */
+void gt_cleanup_push(struct _pthread_cleanup_buffer *b, void (*routine)(void *), void *arg);
+void gt_cleanup_pop(struct _pthread_cleanup_buffer *b);
 /* libgcc_s's unwinder, loaded once. */
 void *gt_libgcc(const char *name);
 

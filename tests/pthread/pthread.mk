@@ -34,6 +34,8 @@ $(addprefix $(TB)/pthread/,$(T_PROG_C)): $(TB)/pthread/%: tests/pthread/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $< -lm
 
+$(TB)/pthread/once_nounwind: T_CFLAGS += -fno-asynchronous-unwind-tables -fno-exceptions
+
 $(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -o $@ $<
