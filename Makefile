@@ -49,6 +49,9 @@ $(B)/so/%.o: %.S
 # frames that a C++ exception or a cancellation may cross with work to do
 $(B)/so/interpose/%.o: SO_FLAGS += -fexceptions
 
+# their fast paths need no frame
+$(B)/so/interpose/alloc.o $(B)/so/interpose/allocxx.o: SO_FLAGS += -fomit-frame-pointer
+
 # The export map: exactly the names of symbols.def, under no version (a named one would hide them).
 $(B)/exports.map: $(wildcard interpose/*.def)
 	@mkdir -p $(@D)

@@ -121,46 +121,29 @@ static GT_NOINLINE void *malloc_slow(size_t n, uintptr_t pc)
     return likely(p != NULL) ? p : no_memory();
 }
 
-/* On a goroutine, in the usual case: its P's mcache, a small object.  NULL: not so. */
-static inline void *g_malloc(size_t n, uintptr_t pc)
+/* The usual case on a goroutine: its P's mcache, a small object. */
+void *gt_alloc(size_t n, uintptr_t pc)
 {
     struct gt_g *g = gt_tls.g;
     if (!g || unlikely(n > GT_FAST_MAX))
-        return NULL;
+        return malloc_slow(n, pc);
     uint32_t depth = load_rlx(&g->in_rt);
     store_rlx(&g->in_rt, depth + 1);
     GT_COMPILER_BAR(); /* as in gt_rt_enter */
     struct gt_mcache *mc = load_rlx(&g->m->mcache);
-    void *p = mc ? gt_mc_malloc_fast(mc, n) : NULL;
+    void *p = likely(mc != NULL) ? gt_mc_malloc_fast(mc, n) : NULL;
     GT_COMPILER_BAR();
     store_rlx(&g->in_rt, depth);
     GT_COMPILER_BAR();
     if (unlikely(load_rlx(&g->attention)) && depth == 0)
         gt_rt_attend_at(g, pc);
-    return p;
-}
-
-static inline __attribute__((always_inline)) void *malloc_inline(size_t n, uintptr_t pc)
-{
-    struct gt_mcache *mc = gt_tls.mcache;
-    void *p;
-    if (likely(mc != NULL)) {
-        if (likely(n <= GT_FAST_MAX) && likely((p = gt_mc_malloc_fast(mc, n)) != NULL))
-            return p;
-    } else if ((p = g_malloc(n, pc)) != NULL) {
-        return p;
-    }
-    return malloc_slow(n, pc);
+    return likely(p != NULL) ? p : malloc_slow(n, pc);
 }
 
 GT_EXPORT void *malloc(size_t n)
 {
-    return malloc_inline(n, PC());
-}
-
-void *gt_alloc(size_t n, uintptr_t pc)
-{
-    return malloc_inline(n, pc);
+    void *p = gt_quick_malloc(gt_tls.mcache, n);
+    return likely(p != NULL) ? p : gt_alloc(n, PC());
 }
 
 static void *calloc_at(size_t n, uintptr_t pc)
@@ -201,51 +184,37 @@ static GT_NOINLINE void free_slow(void *p, uintptr_t pc)
         gt_alloc_bad_free(p, r);
 }
 
-static inline bool g_free(void *p, uintptr_t pc)
+void gt_alloc_free(void *p, uintptr_t pc)
 {
     struct gt_g *g = gt_tls.g;
-    if (!g)
-        return false;
-    uint32_t depth = load_rlx(&g->in_rt);
-    store_rlx(&g->in_rt, depth + 1);
-    GT_COMPILER_BAR(); /* as in gt_rt_enter */
-    struct gt_mcache *mc = load_rlx(&g->m->mcache);
-    bool done = mc && gt_mc_free_fast(mc, p);
-    GT_COMPILER_BAR();
-    store_rlx(&g->in_rt, depth);
-    GT_COMPILER_BAR();
-    if (unlikely(load_rlx(&g->attention)) && depth == 0)
-        gt_rt_attend_at(g, pc);
-    return done;
-}
-
-static inline __attribute__((always_inline)) void free_inline(void *p, uintptr_t pc)
-{
-    struct gt_mcache *mc = gt_tls.mcache;
-    if (likely(mc != NULL)) {
-        if (likely(gt_mc_free_fast(mc, p)))
-            return;
-    } else if (g_free(p, pc)) {
-        return;
+    bool done = false;
+    if (g) {
+        uint32_t depth = load_rlx(&g->in_rt);
+        store_rlx(&g->in_rt, depth + 1);
+        GT_COMPILER_BAR(); /* as in gt_rt_enter */
+        struct gt_mcache *mc = load_rlx(&g->m->mcache);
+        done = likely(mc != NULL) && gt_mc_free_fast(mc, p);
+        GT_COMPILER_BAR();
+        store_rlx(&g->in_rt, depth);
+        GT_COMPILER_BAR();
+        if (unlikely(load_rlx(&g->attention)) && depth == 0)
+            gt_rt_attend_at(g, pc);
     }
-    free_slow(p, pc);
+    if (!done)
+        free_slow(p, pc);
 }
 
 GT_EXPORT void free(void *p)
 {
-    free_inline(p, PC());
-}
-
-void gt_alloc_free(void *p, uintptr_t pc)
-{
-    free_inline(p, pc);
+    if (!gt_quick_free(gt_tls.mcache, p))
+        gt_alloc_free(p, PC());
 }
 
 void cfree(void *p);
 
 GT_EXPORT void cfree(void *p)
 {
-    free_inline(p, PC());
+    free(p);
 }
 
 /* ---- realloc ---- */
@@ -255,7 +224,7 @@ static bool in_place(struct gt_object *o, size_t n)
 {
     struct gt_span *s = o->span;
     if (s->state == GT_SPAN_SMALL)
-        return n <= s->size && (n > s->size / 2 || n <= 16);
+        return n <= o->size && (n > o->size / 2 || n <= 16);
     if (n <= GT_SMALL_MAX || n >= GT_HUGE_MIN)
         return false;
     size_t slots = (n + GT_SLOT_BYTES - 1) >> GT_SLOT_SHIFT;
@@ -285,9 +254,9 @@ static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
 static void *realloc_at(void *p, size_t n, uintptr_t pc)
 {
     if (!p)
-        return malloc_inline(n, pc);
+        return gt_alloc(n, pc);
     if (!n) {
-        free_inline(p, pc);
+        gt_alloc_free(p, pc);
         return NULL;
     }
     struct gt_object o = gt_heap_find(p);
@@ -489,7 +458,7 @@ GT_EXPORT int malloc_info(int options, FILE *f)
 
 struct gt_mcache *gt_alloc_fork_before(struct gt_g *g)
 {
-    struct gt_mcache *mc = g ? gt_m_mcache(g, false) : gt_tls.mcache;
+    struct gt_mcache *mc = !g ? gt_tls.mcache : gt_alloc_ours() ? gt_m_mcache(g, false) : NULL;
     gt_mem_fork_lock();
     gt_persistent_fork_lock();
     return mc;

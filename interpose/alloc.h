@@ -16,6 +16,18 @@ void gt_alloc_free(void *p, uintptr_t pc);
 /* align: a power of two.  NULL: no memory; errno untouched. */
 void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc);
 
+/* The usual case of malloc and free for a kernel thread; NULL, false: not so.  The rest of a call
+ * is in a function of its own, so that these few instructions need no frame. */
+static inline __attribute__((always_inline)) void *gt_quick_malloc(struct gt_mcache *mc, size_t n)
+{
+    return likely(mc != NULL) && likely(n <= GT_FAST_MAX) ? gt_mc_malloc_fast(mc, n) : NULL;
+}
+
+static inline __attribute__((always_inline)) bool gt_quick_free(struct gt_mcache *mc, void *p)
+{
+    return likely(mc != NULL) && likely(gt_mc_free_fast(mc, p));
+}
+
 /* allocbad.c: what was not ours, or wrong */
 void gt_alloc_bad_free(void *p, enum gt_free why);
 void *gt_alloc_bad_realloc(void *p, size_t n);

@@ -131,8 +131,7 @@ static void describe(char *buf, size_t n, uintptr_t p)
 
 void gt_alloc_die(enum gt_mem_error e, const void *p)
 {
-    static const char *const what[] = {"double free", "invalid free",
-                                       "a free object was written to"};
+    static const char *const what[] = {"double free", "invalid free"};
     static _Atomic bool once;
     char text[256];
     if (xchg_acqrel(&once, true))

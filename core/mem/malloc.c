@@ -7,15 +7,13 @@
 /* An object of a small span, by its index; what it is now. */
 static void find_small(struct gt_object *o, const struct gt_span *s, uintptr_t p)
 {
-    size_t i = (p - (uintptr_t)s->start) / s->size;
-    char *base = s->start + i * s->size;
+    size_t i = (p - (uintptr_t)s->start) / (s->units * 16u);
+    char *base = s->start + i * s->units * 16;
     if (base >= s->limit)
         return;
     o->base = base;
-    o->size = s->size;
-    o->what = base >= s->bump                            ? GT_OBJ_NEVER
-              : ((uintptr_t *)base)[1] == gt_secret.mark ? GT_OBJ_FREE
-                                                         : GT_OBJ_LIVE;
+    o->size = s->units * 16u;
+    o->what = gt_span_is_free(s, (uint32_t)i) ? GT_OBJ_FREE : GT_OBJ_LIVE;
 }
 
 struct gt_object gt_heap_find(const void *ptr)
@@ -35,7 +33,7 @@ struct gt_object gt_heap_find(const void *ptr)
         } else if (s) {
             o.base = s->start;
             o.size = (size_t)(s->limit - s->start);
-            o.what = GT_OBJ_LIVE;
+            o.what = s->state == GT_SPAN_LARGE ? GT_OBJ_LIVE : GT_OBJ_FREE;
         }
     }
     return o;
@@ -54,7 +52,7 @@ static void add_live(struct gt_span *s, void *arg)
     if (s->state == GT_SPAN_SMALL) {
         st->BySize[s->class].Mallocs += nmalloc;
         st->BySize[s->class].Frees += nfree;
-        st->HeapAlloc += (nmalloc - nfree) * s->size;
+        st->HeapAlloc += (nmalloc - nfree) * s->units * 16;
     } else if (s->state == GT_SPAN_LARGE) {
         st->HeapAlloc += (uint64_t)(s->limit - s->start);
         st->HeapObjects++;
@@ -63,9 +61,15 @@ static void add_live(struct gt_span *s, void *arg)
 
 static void add_gone(struct gt_memstats *st, const struct gt_mcache *mc)
 {
+    st->BySize[0].Mallocs += mc->again[0];
+    st->BySize[0].Frees += mc->again[0];
+    for (unsigned n = 1; n <= GT_LARGE_SLOTS; n++)
+        st->BySize[0].Frees += mc->nlarge[n];
     for (unsigned c = 1; c < GT_NCLASS; c++) {
-        st->BySize[c].Mallocs += mc->nmalloc[c];
-        st->BySize[c].Frees += mc->nfree[c];
+        uint64_t cached = mc->ncached[c]; /* in use for their spans, but free */
+        st->BySize[c].Mallocs += mc->nmalloc[c] + mc->again[c];
+        st->BySize[c].Frees += mc->nfree[c] + mc->again[c] + cached;
+        st->HeapAlloc -= cached * gt_classes[c].size;
     }
 }
 
@@ -78,8 +82,8 @@ void gt_readmemstats(struct gt_memstats *st)
         add_gone(st, mc);
     add_gone(st, &gt_central);
     gt_heap_sizes(&z);
-    st->BySize[0].Mallocs = z.nmalloc;
-    st->BySize[0].Frees = z.nfree;
+    st->BySize[0].Mallocs += z.nmalloc;
+    st->BySize[0].Frees += z.nfree;
     for (unsigned c = 0; c < GT_NCLASS; c++) {
         st->BySize[c].Size = gt_classes[c].size;
         st->Mallocs += st->BySize[c].Mallocs;
@@ -102,10 +106,4 @@ void gt_mem_error(enum gt_mem_error e, const void *p)
     if (gt_mem_die)
         gt_mem_die(e, p);
     gt_fatal("heap error at", (long)p, (long)e);
-}
-
-void gt_mem_overrun(struct gt_span *s, uintptr_t p)
-{
-    (void)s;
-    gt_mem_error(GT_MEM_OVERRUN, (void *)p);
 }

@@ -9,7 +9,9 @@
  * Rejected: one free list for each class and cache, whatever span the objects are of (an object
  * freed by a consumer is then handed out there, next to the producer's: false sharing; and spans
  * never get empty); batches of foreign objects kept by who frees them (they are missing at their
- * owner's, and 1 in the wrong cache keeps a span alive).
+ * owner's, and 1 in the wrong cache keeps a span alive); lists linked through the free objects (a
+ * second free can only be told from a valid one by a look into the object, which is cold: that
+ * load was nine tenths of the time of a free).
  */
 #include "core/mem/mem.h"
 
@@ -23,8 +25,25 @@ const struct gt_class gt_classes[GT_NCLASS] = {
 #include "core/mem/sizeclass.def"
 };
 
+#define F2(c)  c, c
+#define F4(c)  F2(c), F2(c)
+#define F8(a)  F2(a), F2(a + 1), F2(a + 2), F2(a + 3), F2(a + 4), F2(a + 5), F2(a + 6), F2(a + 7)
+#define F16(a) F4(a), F4(a + 1), F4(a + 2), F4(a + 3), F4(a + 4), F4(a + 5), F4(a + 6), F4(a + 7)
+const uint8_t gt_class_fast[GT_FAST_MAX / 16 + 1] = {
+    1,       1,  2,  3,  4,  5,  6,  7,  8, /* 0 to 128 bytes */
+    9,       10, 11, 12, 13, 14, 15, 16,    /* 256 */
+    F8(17),                                 /* 512 */
+    F16(25),                                /* 1024 */
+};
+
+/* About 16 KiB of a class, but at least 4 objects. */
+const uint8_t gt_cached_max[GT_NCLASS] = {
+#define C(cl, sz, bytes, n) [cl] = (sz) <= 256 ? 64 : (sz) <= 4096 ? 16384 / (sz) : 4,
+#include "core/mem/sizeclass.def"
+};
+
 /* Stands where an mcache has no span: never anything to take, and read only. */
-struct gt_span gt_span_none = {.free = GT_LIST_END};
+struct gt_span gt_span_none;
 
 static struct {
     _Atomic(struct gt_mcache *) all; /* every mcache ever made: CAS */
@@ -34,17 +53,17 @@ static struct {
 
 /* ---- lists of spans ---- */
 
+/* At the end: by the time it is taken it has gathered more. */
 static void list_add(struct gt_span_head *h, struct gt_span *s, enum gt_span_list which)
 {
     s->list = (uint8_t)which;
-    s->wake = (uint32_t)(which == GT_ON_FULL ? s->nfree + 1 : s->nmalloc);
-    s->prev = NULL;
-    s->next = h->first;
-    if (h->first)
-        h->first->prev = s;
+    s->next = NULL;
+    s->prev = h->last;
+    if (h->last)
+        h->last->next = s;
     else
-        h->last = s;
-    h->first = s;
+        h->first = s;
+    h->last = s;
     h->n++;
 }
 
@@ -62,9 +81,10 @@ static void list_del(struct gt_span_head *h, struct gt_span *s)
     h->n--;
 }
 
-static bool is_full(const struct gt_span *s)
+/* Has it room?  nmalloc - nfree is never less than what is in use. */
+static bool has_room(const struct gt_span *s)
 {
-    return (s->free & GT_LIST_END) && s->bump >= s->limit;
+    return s->nmalloc - s->nfree < s->count;
 }
 
 /* ---- the current span ---- */
@@ -72,17 +92,46 @@ static bool is_full(const struct gt_span *s)
 static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
 {
     mc->cur[c] = s;
-    if (s != &gt_span_none) {
+    if (s != &gt_span_none)
         s->list = GT_ON_CURRENT;
-        s->wake = (uint32_t)s->nfree; /* just passed */
+}
+
+/* The next window that has a free object.  False: none has.  The order of the stores is what
+ * gt_mem_fork_child relies on: word belongs to win at any time, and no bit is ever in neither. */
+static bool next_window(struct gt_span *s)
+{
+    uint32_t n = (s->count + 63u) / 64, w = s->win;
+    for (uint32_t k = 0; k < n; k++) {
+        w = w + 1 < n ? w + 1 : 0;
+        if (!s->bits[w].own)
+            continue;
+        s->win = (uint16_t)w;
+        s->wstart = s->start + (size_t)w * 64 * s->units * 16;
+        s->fresh = s->zero && w > s->seen;
+        s->seen = GT_MAX(s->seen, s->win);
+        GT_COMPILER_BAR();
+        s->word = s->bits[w].own;
+        GT_COMPILER_BAR();
+        s->bits[w].own = 0;
+        return true;
     }
-    uint32_t size = gt_classes[c].size;
-    if (size > GT_FAST_MAX)
-        return;
-    for (uint32_t i = (gt_classes[c - 1].size + 16) / 16; i <= size / 16; i++)
-        mc->direct[i] = s;
-    if (c == 1)
-        mc->direct[0] = s;
+    return false;
+}
+
+/* All objects free, but the first window's, which are in word. */
+static void fill_bits(struct gt_span *s)
+{
+    uint32_t n = (s->count + 63u) / 64;
+    for (uint32_t w = 0; w < n; w++) {
+        uint32_t k = GT_MIN(s->count - w * 64, 64u);
+        s->bits[w] = (struct gt_bits){.own = k == 64 ? ~0ull : (1ull << k) - 1};
+        store_rlx(&s->remote[w], 0);
+    }
+    s->word = s->bits[0].own;
+    s->bits[0].own = 0;
+    s->win = s->seen = 0;
+    s->wstart = s->start;
+    s->fresh = s->zero;
 }
 
 static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
@@ -93,14 +142,17 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     struct gt_span *s = gt_heap_alloc(slots, slots, &zero);
     if (!s)
         return NULL;
+    if (!gt_heap_bits(s, k->count)) {
+        gt_heap_free(s);
+        return NULL;
+    }
     s->class = (uint8_t)c;
-    s->size = k->size;
+    s->units = (uint16_t)(k->size / 16);
+    s->count = (uint16_t)k->count;
     s->magic = ~0ull / k->size + 1;
-    s->shift = (uint8_t)__builtin_ctz(k->span);
     s->zero = zero;
-    s->bump = s->start;
     s->limit = s->start + (size_t)k->size * k->count;
-    s->free = (uintptr_t)s->start | GT_LIST_END;
+    fill_bits(s);
     s->nmalloc = s->nfree = 0;
     s->state = GT_SPAN_SMALL;
     store_rel(&s->owner, mc);
@@ -127,31 +179,36 @@ void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s)
 
 void gt_span_collect(struct gt_span *s)
 {
-    uintptr_t first = xchg_acq(&s->remote, 0); /* pairs with remote_free */
-    uintptr_t p = first, n = 1;
-    for (;;) {
-        uintptr_t next = *(uintptr_t *)p ^ gt_secret.link;
-        if (!next)
-            break;
-        if (unlikely(!gt_same_span(next, p, s->shift)))
-            gt_mem_overrun(s, p);
-        p = next;
-        n++;
+    uint32_t n = (s->count + 63u) / 64;
+    s->nfree += xchg_acq(&s->pending, 0); /* before the bits: they are there; pairs with the add */
+    for (uint32_t w = 0; w < n; w++) {
+        uint64_t r = load_rlx(&s->remote[w]) ? xchg_acq(&s->remote[w], 0) : 0;
+        if (w == s->win) {
+            s->word |= r;
+            s->fresh &= !r;
+        } else {
+            s->bits[w].own |= r;
+        }
     }
-    *(uintptr_t *)p = s->free ^ gt_secret.link;
-    s->free = first;
-    s->nfree += n;
 }
 
-static void remote_free(struct gt_span *s, uintptr_t p)
+bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
 {
-    uintptr_t *w = (uintptr_t *)p, old = load_rlx(&s->remote);
-    w[1] = gt_secret.mark;
-    do
-        w[0] = old ^ gt_secret.link;
-    while (!cas_rel(&s->remote, &old, p)); /* pairs with gt_span_collect */
-    if (!old)
+    uint64_t bit = 1ull << (idx & 63), w = load_rlx(&s->remote[idx >> 6]);
+    w |= s->bits[idx >> 6].own | s->bits[idx >> 6].cached;
+    if (idx >> 6 == s->win)
+        w |= s->word;
+    return w & bit;
+}
+
+static enum gt_free remote_free(struct gt_span *s, uint32_t idx)
+{
+    uint64_t bit = 1ull << (idx & 63);
+    if (or_acqrel(&s->remote[idx >> 6], bit) & bit)
+        return GT_FREE_DOUBLE;
+    if (add_acqrel(&s->pending, 1) == 0)
         gt_inbox_push(load_acq(&s->owner), s);
+    return GT_FREE_OK;
 }
 
 /* s, of mc's, has room again, or nothing else: the right list. */
@@ -160,16 +217,73 @@ static void settle(struct gt_mcache *mc, struct gt_span *s)
     unsigned c = s->class;
     if (s->list == GT_ON_FULL) {
         list_del(&mc->full[c], s);
-        list_add(&mc->partial[c], s, GT_ON_PARTIAL);
+        if (has_room(s))
+            list_add(&mc->partial[c], s, GT_ON_PARTIAL);
+        else
+            list_add(&mc->full[c], s, GT_ON_FULL);
     }
     if (s->nfree == s->nmalloc && s->list == GT_ON_PARTIAL) {
         list_del(&mc->partial[c], s);
         give_up(mc, s);
-    } else if (mc->partial[c].n > PARTIAL_MAX) {
-        struct gt_span *last = mc->partial[c].last;
-        list_del(&mc->partial[c], last);
-        gt_central_put(last, false);
     }
+}
+
+/* ---- what the mcache keeps of a class ---- */
+
+/* Back to its span, which is mc's. */
+static void give_back(struct gt_mcache *mc, struct gt_span *s, uint32_t idx)
+{
+    uint64_t bit = 1ull << (idx & 63);
+    if (idx >> 6 == s->win) {
+        s->word |= bit;
+        s->fresh = false;
+    } else {
+        s->bits[idx >> 6].own |= bit;
+    }
+    s->nfree++;
+    if (s->list == GT_ON_FULL || s->nfree == s->nmalloc)
+        settle(mc, s);
+}
+
+static void uncache_oldest(struct gt_mcache *mc, unsigned c, unsigned keep)
+{
+    unsigned n = mc->ncached[c], out = n > keep ? n - keep : 0;
+    for (unsigned i = 0; i < out; i++) {
+        uintptr_t p = (uintptr_t)mc->cached[c][i];
+        struct gt_span *s = gt_slot_of(p);
+        uint32_t idx;
+        s -= s->inside;
+        gt_span_index(s, p - (uintptr_t)s->start, &idx);
+        s->bits[idx >> 6].cached &= ~(1ull << (idx & 63));
+        give_back(mc, s, idx);
+    }
+    for (unsigned i = out; i < n; i++)
+        mc->cached[c][i - out] = mc->cached[c][i];
+    mc->ncached[c] = (uint8_t)(n - out);
+}
+
+/* It has much more room than it needs: others may have some.  No object of a span that changes
+ * hands may stay here. */
+static void share_partial(struct gt_mcache *mc, unsigned c)
+{
+    uncache_oldest(mc, c, 0);
+    while (mc->partial[c].n > PARTIAL_MAX) {
+        struct gt_span *s = mc->partial[c].last;
+        list_del(&mc->partial[c], s);
+        gt_central_put(s, false);
+    }
+}
+
+static void cache(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
+{
+    unsigned c = s->class;
+    if (mc->ncached[c] >= gt_cached_max[c]) {
+        uncache_oldest(mc, c, gt_cached_max[c] / 2);
+        if (mc->partial[c].n > PARTIAL_MAX)
+            share_partial(mc, c);
+    }
+    s->bits[idx >> 6].cached |= 1ull << (idx & 63);
+    mc->cached[c][mc->ncached[c]++] = p;
 }
 
 static void drain_inbox(struct gt_mcache *mc)
@@ -196,44 +310,68 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
     drain_inbox(mc);
     struct gt_span *s = mc->cur[c];
     if (s != &gt_span_none) {
-        if (!is_full(s))
+        if (s->word || next_window(s))
             return s;
         list_add(&mc->full[c], s, GT_ON_FULL);
     }
     s = mc->partial[c].first;
     if (s)
         list_del(&mc->partial[c], s);
-    else
-        s = gt_central_get(mc, c);
-    if (!s)
+    else if (!(s = gt_central_get(mc, c)))
         s = new_span(mc, c);
+    if (s && !s->word)
+        next_window(s);
     set_current(mc, c, s ? s : &gt_span_none);
     return s;
 }
 
 static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
 {
-    bool fresh;
-    struct gt_span *s = mc->cur[c];
-    void *p = gt_span_take(s, s->shift, &fresh);
-    if (unlikely(!p)) {
-        s = refill(mc, c);
-        if (!s)
-            return NULL;
-        p = gt_span_take(s, s->shift, &fresh);
+    unsigned k = mc->ncached[c];
+    if (k) {
+        char *p = mc->cached[c][k - 1];
+        struct gt_span *s = gt_slot_of((uintptr_t)p);
+        s -= s->inside;
+        gt_uncache(mc, c, k, s, (size_t)(p - s->start));
+        *zero = false;
+        return p;
     }
-    *zero = fresh && s->zero;
-    return p;
+    struct gt_span *s = mc->cur[c];
+    if (unlikely(!s->word) && !next_window(s) && !(s = refill(mc, c)))
+        return NULL;
+    *zero = s->fresh;
+    return gt_span_take(s);
 }
 
-static void *malloc_large(size_t n, size_t align, bool *zero)
+static void *malloc_large(struct gt_mcache *mc, size_t n, size_t align, bool *zero)
 {
     if (n >= GT_HUGE_MIN || align > GT_ARENA_BYTES / 4) {
         *zero = true;
         return gt_huge_alloc(n, align);
     }
-    struct gt_span *s = gt_large_alloc(n, align, zero);
+    size_t slots = gt_slots(n);
+    struct gt_span *s;
+    if (slots <= GT_LARGE_SLOTS && align <= GT_SLOT_BYTES && mc->nlarge[slots]) {
+        s = mc->large[slots][--mc->nlarge[slots]];
+        s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
+        s->state = GT_SPAN_LARGE;
+        mc->again[0]++;
+        *zero = false;
+        return s->start;
+    }
+    s = gt_large_alloc(n, align, zero);
     return s ? s->start : NULL;
+}
+
+static void free_large(struct gt_mcache *mc, struct gt_span *s)
+{
+    uint32_t slots = s->nslots;
+    if (slots <= GT_LARGE_SLOTS && mc->nlarge[slots] < GT_LARGE_CACHED) {
+        s->state = GT_SPAN_KEPT;
+        mc->large[slots][mc->nlarge[slots]++] = s;
+    } else {
+        gt_heap_free(s);
+    }
 }
 
 void *gt_mc_malloc(struct gt_mcache *mc, size_t n, bool *zero)
@@ -242,7 +380,7 @@ void *gt_mc_malloc(struct gt_mcache *mc, size_t n, bool *zero)
         return malloc_small(mc, gt_class_of(n), zero);
     if (n > PTRDIFF_MAX - GT_ARENA_BYTES)
         return NULL;
-    return malloc_large(n, 1, zero);
+    return malloc_large(mc, n, 1, zero);
 }
 
 void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero)
@@ -252,7 +390,7 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero)
     if (n > PTRDIFF_MAX - GT_ARENA_BYTES || align > PTRDIFF_MAX)
         return NULL;
     if (GT_MAX(n, align) > GT_SMALL_MAX)
-        return malloc_large(n, align, zero);
+        return malloc_large(mc, n, align, zero);
     unsigned c = gt_class_of(GT_MAX(n, align));
     while (gt_classes[c].size % align)
         c++; /* ends at a power of two */
@@ -261,52 +399,17 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero)
 
 /* ---- free ---- */
 
-static enum gt_free free_local(struct gt_mcache *mc, struct gt_span *s, uintptr_t p)
-{
-    uintptr_t *w = (uintptr_t *)p;
-    w[0] = s->free ^ gt_secret.link;
-    w[1] = gt_secret.mark;
-    s->free = p;
-    s->nfree++;
-    if (s->list == GT_ON_FULL || s->nfree == s->nmalloc)
-        settle(mc, s);
-    return GT_FREE_OK;
-}
-
-static bool on_list(const struct gt_span *s, uintptr_t q, uintptr_t p)
-{
-    for (uint64_t i = 0; q && !(q & GT_LIST_END) && i <= s->nmalloc; i++) {
-        if (q == p)
-            return true;
-        q = *(uintptr_t *)q ^ gt_secret.link;
-        if (q && !gt_same_span(q, p, s->shift))
-            return true; /* a broken list: something is wrong in any case */
-    }
-    return false;
-}
-
-/* Is it among the span's free objects?  Owner only: the marked word may be the program's data. */
-static bool on_free_list(const struct gt_span *s, uintptr_t p)
-{
-    return on_list(s, s->free, p) || on_list(s, load_acq(&s->remote), p);
-}
-
 static enum gt_free free_small(struct gt_mcache *mc, struct gt_span *s, uintptr_t p)
 {
-    if ((p - (uintptr_t)s->start) * s->magic >= s->magic || p >= (uintptr_t)s->limit)
+    uint32_t idx;
+    if (!gt_span_index(s, p - (uintptr_t)s->start, &idx))
         return GT_FREE_INSIDE;
-    bool marked = ((uintptr_t *)p)[1] == gt_secret.mark;
-    if (load_acq(&s->owner) != mc) {
-        if (unlikely(marked))
-            return GT_FREE_DOUBLE; /* by chance: 2^-56 */
-        remote_free(s, p);
-        return GT_FREE_OK;
-    }
-    if (p >= (uintptr_t)s->bump)
-        return s->nfree ? GT_FREE_DOUBLE : GT_FREE_NEVER;
-    if (unlikely(marked && on_free_list(s, p)))
+    if (unlikely(gt_span_is_free(s, idx)))
         return GT_FREE_DOUBLE;
-    return free_local(mc, s, p);
+    if (load_acq(&s->owner) != mc)
+        return remote_free(s, idx);
+    cache(mc, s, idx, (void *)p);
+    return GT_FREE_OK;
 }
 
 enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
@@ -325,7 +428,9 @@ enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
         return free_small(mc, s, p);
     if (p != (uintptr_t)s->start)
         return GT_FREE_INSIDE;
-    gt_heap_free(s);
+    if (s->state != GT_SPAN_LARGE)
+        return GT_FREE_DOUBLE;
+    free_large(mc, s);
     return GT_FREE_OK;
 }
 
@@ -333,7 +438,6 @@ enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
 
 static void init(struct gt_mcache *mc)
 {
-    mc->direct[0] = &gt_span_none;
     for (unsigned c = 1; c < GT_NCLASS; c++)
         set_current(mc, c, &gt_span_none);
 }
@@ -368,7 +472,6 @@ struct gt_mcache *gt_mc_get(int tid)
     struct gt_mcache *mc = gt_persistent_alloc(sizeof(*mc));
     if (!mc)
         return NULL;
-    gt_heap_init();
     init(mc);
     mc->tid = tid;
     store_rlx(&mc->state, GT_MC_OWNED);
@@ -379,17 +482,26 @@ struct gt_mcache *gt_mc_get(int tid)
     return mc;
 }
 
+static void drop_large(struct gt_mcache *mc)
+{
+    for (unsigned n = 1; n <= GT_LARGE_SLOTS; n++)
+        while (mc->nlarge[n])
+            gt_heap_free(mc->large[n][--mc->nlarge[n]]);
+}
+
 void gt_mc_flush(struct gt_mcache *mc)
 {
     drain_inbox(mc);
     for (unsigned c = 1; c < GT_NCLASS; c++) {
         struct gt_span *s = mc->cur[c];
+        uncache_oldest(mc, c, 0);
         if (s != &gt_span_none && s->nfree == s->nmalloc) {
             set_current(mc, c, &gt_span_none);
             s->list = GT_ON_NONE;
             give_up(mc, s);
         }
     }
+    drop_large(mc);
 }
 
 void gt_mc_put(struct gt_mcache *mc)
@@ -434,22 +546,25 @@ void gt_mem_fork_unlock(void)
     gt_unlock(&C.shared_lock, GT_RANK_MSHARED);
 }
 
-/* A span of a thread that is not in the child.  Its list is sound: an object is linked before it
- * is the first one, and a fork keeps the order of a thread's stores; but what was between two
- * stores is not known, nor on which list the span was. */
+/* A span of a thread that is not in the child.  Its bits are sound, as a fork keeps the order of a
+ * thread's stores; the counts may be between two of them, and on which list it was is not known. */
 static void take_over(struct gt_span *s)
 {
-    uint64_t n = 0;
-    for (uintptr_t p = s->free; !(p & GT_LIST_END) && n < s->nmalloc; n++) {
-        p = *(uintptr_t *)p ^ gt_secret.link;
-        if (!gt_same_span(p, (uintptr_t)s->start, s->shift))
-            return; /* nobody allocates from it again */
+    uint32_t free = 0, n = (s->count + 63u) / 64;
+    s->word |= s->bits[s->win].own; /* see next_window */
+    s->bits[s->win].own = 0;
+    s->wstart = s->start + (size_t)s->win * 64 * s->units * 16;
+    s->fresh = false;
+    gt_span_collect(s);
+    for (uint32_t w = 0; w < n; w++) {
+        uint64_t *own = w == s->win ? &s->word : &s->bits[w].own;
+        *own |= s->bits[w].cached;
+        s->bits[w].cached = 0;
+        free += (uint32_t)__builtin_popcountll(*own);
     }
-    s->nfree = s->nmalloc - (uint64_t)(s->bump - s->start) / s->size + n;
+    s->nfree = s->nmalloc - (s->count - free);
     s->list = GT_ON_NONE;
-    if (load_rlx(&s->remote))
-        gt_span_collect(s);
-    gt_central_put(s, is_full(s));
+    gt_central_put(s, !free);
 }
 
 static void recount(struct gt_span *s, void *own)
@@ -459,7 +574,7 @@ static void recount(struct gt_span *s, void *own)
         return;
     if (owner != own && owner != C.shared && owner != &gt_central)
         take_over(s);
-    else if (load_rlx(&s->remote)) /* who pushed may not have come to the inbox */
+    else if (load_rlx(&s->pending)) /* who pushed may not have come to the inbox */
         gt_inbox_push(owner, s);
 }
 
@@ -475,6 +590,7 @@ void gt_mem_fork_child(struct gt_mcache *own, int tid)
             continue;
         struct gt_mcache *link = mc->alllink;
         others = true;
+        drop_large(mc);
         gt_memset(mc, 0, sizeof(*mc));
         init(mc);
         mc->alllink = link;

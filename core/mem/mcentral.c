@@ -61,7 +61,7 @@ static void collect_one(struct gt_span *s)
     if (owner == &gt_central) {
         gt_span_collect(s);
         empty = s->nfree == s->nmalloc;
-        if (!empty && s->list != GT_ON_CENTRAL)
+        if (!empty && s->list != GT_ON_CENTRAL && s->nmalloc - s->nfree < s->count)
             link_locked(c, s);
         else if (empty && s->list == GT_ON_CENTRAL)
             unlink_locked(c, s);

@@ -5,7 +5,7 @@
  *
  *   arena   64 MiB of address space, aligned to its size, mapped from the bottom as it is needed.
  *           gt_arena_kind[address >> 26] says whether an address lies in one.
- *   slot    64 KiB of an arena; the first two hold the descriptors of all 1024.
+ *   slot    64 KiB of an arena; the first four hold the descriptors of all 1024.
  *   span    one or more slots that hold objects of one size class, or one large object.  Its
  *           descriptor is the one of its first slot; those of the others lead there.
  *   mcache  owns spans.  Only its owner allocates from them and frees into them without atomics:
@@ -23,15 +23,22 @@
  *   CENTRAL   central list, or none  taken by an mcache -> CURRENT; empty -> page heap
  *             when it is full
  *
- * Objects have no header.  A free object's first word links to the next one (xor a secret of the
- * process), its second word is another secret: a second free finds it there.  Objects that were
- * never handed out are not linked: they lie between bump and limit.
+ * Objects have no header, and a free object holds nothing of ours: which ones are free say bits, in
+ * the span's descriptor or beside it.  So neither an overrun nor a use after free can lead the
+ * allocator astray, a second free is seen, and a cold object is not touched by malloc or free.
  *
- * A free by somebody who is not the owner pushes the object on span->remote (CAS).  Who finds that
- * list empty also pushes the span on its owner's inbox; the owner takes it from there when it runs
- * out of objects.  So: remote != empty  <=>  the span is, or is about to be, on one inbox; only who
- * has taken it from the inbox empties remote; until then its objects count as allocated, so that
- * the span stays where it is.  A span whose owner has changed meanwhile is passed on.
+ * Free is last in, first out: an mcache keeps the newest few of each class, whatever span of its
+ * own they are of, as they are warm in the CPU's cache.  For the span they stay in use; that they
+ * are here say its `cached` bits.  When there are none, allocation goes through the span's `own`
+ * bits 64 at a time: span->word has those of the window that it is in now, whose place is 0
+ * meanwhile.
+ *
+ * A free by somebody who is not the owner sets the object's bit in remote[] and then adds 1 to
+ * pending; who finds pending 0 pushes the span on its owner's inbox, and the owner takes it from
+ * there when it runs out of objects: pending to 0, then the bits.  Only what came through pending
+ * is counted in nfree, and a span goes back to the page heap only when nfree == nmalloc: so between
+ * the bit and the push the span stays what it is.  One whose owner has changed meanwhile is passed
+ * on.
  */
 #ifndef GT_MEM_H
 #define GT_MEM_H
@@ -45,7 +52,7 @@
 #define GT_SLOT_SHIFT  16
 #define GT_SLOT_BYTES  (1ul << GT_SLOT_SHIFT)
 #define GT_ARENA_SLOTS 1024
-#define GT_META_SLOTS  2
+#define GT_META_SLOTS  4
 #define GT_VA_ARENAS   (1ul << (47 - GT_ARENA_SHIFT))
 
 #define GT_NCLASS    73 /* 1..72; 0: a large object */
@@ -59,41 +66,53 @@ enum gt_span_state {
     GT_SPAN_FREE,   /* slots are the page heap's */
     GT_SPAN_SMALL,  /* the first slot of a span of small objects */
     GT_SPAN_LARGE,  /* ... of one large object */
-    GT_SPAN_INSIDE, /* a later slot of either */
+    GT_SPAN_KEPT,   /* LARGE, but free, in an mcache */
+    GT_SPAN_INSIDE, /* a later slot of any of them */
 };
 
-/* span->free holds an object, or the span's address with this bit: nothing is linked. */
-#define GT_LIST_END 1ul
+#define GT_SPAN_BITS 256 /* objects whose bits find place in the descriptor */
+#define GT_CACHED    64  /* the most that an mcache keeps of a class */
+/* Large spans that an mcache keeps: of each number of slots up to, so many. */
+#define GT_LARGE_SLOTS  16
+#define GT_LARGE_CACHED 2
 
 struct gt_mcache;
 
+struct gt_bits {
+    uint64_t own;    /* free */
+    uint64_t cached; /* in its owner's mcache */
+};
+
 struct gt_span {
     /* the owner's, but for `owner`, which others read */
-    uintptr_t free;   /* first free object, or a mark */
-    uint64_t nmalloc; /* objects ever handed out */
-    uint64_t nfree;   /* and come back */
-    uint32_t wake;    /* free takes the slow path when nfree's low half gets here: CURRENT: never;
-                         FULL: the next one; PARTIAL: the last one */
-    uint32_t size;    /* of an object; 0: LARGE */
-    char *bump;       /* the next object that never was */
-    char *limit;      /* end of the last whole object */
+    uint64_t word;                     /* free objects of this window */
+    char *wstart;                      /* its first object */
+    uint64_t nmalloc;                  /* objects ever taken out */
+    uint64_t nfree;                    /* and come back */
     _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
-    uint64_t magic;                    /* 2^64 / size, rounded up: tests divisibility */
-    /* the other line */
-    _Atomic uintptr_t remote;   /* objects freed by others: CAS release; pairs with the taker */
-    struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
+    uint64_t magic;                    /* 2^64 / size, rounded up: index and rest of an address */
+    struct gt_bits *bits;
+    uint16_t units;      /* the size of an object, / 16 */
+    uint16_t win, count; /* the window; objects */
+    uint8_t class;       /* 0: LARGE */
+    uint8_t fresh;       /* what is in word has only zeros */
+    /* rarely written */
+    _Atomic uint64_t *remote; /* objects that others freed: or, release; pairs with the taker */
     struct gt_span *prev, *next;
     char *start;
+    char *limit; /* end of the last whole object */
     uint32_t nslots;
     uint16_t inside; /* INSIDE: distance to the first slot */
-    uint8_t class;   /* 0: LARGE */
+    uint16_t seen;   /* the highest window that there was */
     uint8_t state;   /* enum gt_span_state */
-    uint8_t zero;    /* what lies from bump on has only zeros */
-    uint8_t shift;   /* 2^shift bytes hold the span, aligned: 16 or 19 */
     uint8_t list;    /* enum gt_span_list */
-    uint8_t pad[13];
+    uint8_t zero;    /* the windows beyond seen have only zeros */
+    GT_CACHE_ALIGN struct gt_bits inline_bits[GT_SPAN_BITS / 64];
+    GT_CACHE_ALIGN _Atomic uint64_t inline_remote[GT_SPAN_BITS / 64];
+    _Atomic uint32_t pending;   /* frees by others since they were taken: add, acquire/release */
+    struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
 };
-_Static_assert(sizeof(struct gt_span) == 128, "descriptors fill two cache lines");
+_Static_assert(sizeof(struct gt_span) == 256, "descriptors fill four cache lines");
 _Static_assert(offsetof(struct gt_span, remote) == 64, "the owner's line is its own");
 
 enum gt_span_list { GT_ON_NONE, GT_ON_CURRENT, GT_ON_FULL, GT_ON_PARTIAL, GT_ON_CENTRAL };
@@ -104,8 +123,12 @@ struct gt_span_head {
 };
 
 struct gt_mcache {
-    struct gt_span *direct[GT_FAST_MAX / 16 + 1]; /* [(bytes + 15) / 16]: copies of cur[] */
-    struct gt_span *cur[GT_NCLASS];               /* never NULL: gt_span_none */
+    uint8_t ncached[GT_NCLASS];
+    uint8_t nlarge[GT_LARGE_SLOTS + 1];
+    struct gt_span *large[GT_LARGE_SLOTS + 1][GT_LARGE_CACHED]; /* free, by slots */
+    struct gt_span *cur[GT_NCLASS];                             /* never NULL: gt_span_none */
+    uint64_t again[GT_NCLASS]; /* how often one of cached[] was handed out */
+    void *cached[GT_NCLASS][GT_CACHED];
     struct gt_span_head partial[GT_NCLASS];
     struct gt_span_head full[GT_NCLASS];
     uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS];  /* of spans that it gave up */
@@ -119,14 +142,12 @@ struct gt_mcache {
 
 extern struct gt_span gt_span_none;
 extern _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
-/* Secrets of the process: what links are mixed with, and what marks a free object. */
-extern struct gt_secret {
-    uintptr_t link, mark;
-} gt_secret;
 
 extern const struct gt_class {
     uint32_t size, span, count;
 } gt_classes[GT_NCLASS];
+extern const uint8_t gt_class_fast[GT_FAST_MAX / 16 + 1]; /* [(bytes + 15) / 16] */
+extern const uint8_t gt_cached_max[GT_NCLASS];
 
 /* 1 <= n <= GT_SMALL_MAX */
 static inline unsigned gt_class_of(size_t n)
@@ -150,68 +171,70 @@ static inline bool gt_in_arena(uintptr_t p)
            load_rlx(&gt_arena_kind[p >> GT_ARENA_SHIFT]) == GT_ARENA_SMALL;
 }
 
-/* The links of two free objects of one span differ in these bits only. */
-static inline bool gt_same_span(uintptr_t a, uintptr_t b, unsigned shift)
+/* The index of the object that begins `off` bytes into the span.  False: none does. */
+static inline bool gt_span_index(const struct gt_span *s, size_t off, uint32_t *idx)
 {
-    return (a ^ b) >> shift == 0;
+    __extension__ typedef unsigned __int128 u128;
+    u128 q = (u128)off * s->magic;
+    *idx = (uint32_t)(q >> 64);
+    return (uint64_t)q < s->magic && *idx < s->count;
 }
 
-GT_NORETURN void gt_mem_overrun(struct gt_span *s, uintptr_t p);
-
-/* Takes an object from s, NULL: none is left.  *fresh: it comes from bump, and is zero if s is.
- * About 15 instructions; owner only. */
-static inline __attribute__((always_inline)) void *gt_span_take(struct gt_span *s, unsigned shift,
-                                                                bool *fresh)
+/* Takes an object of the window; NULL: it has none.  Owner only. */
+static inline __attribute__((always_inline)) void *gt_span_take(struct gt_span *s)
 {
-    uintptr_t p = s->free;
-    if (likely(!(p & GT_LIST_END))) {
-        uintptr_t *w = (uintptr_t *)p;
-        uintptr_t next = w[0] ^ gt_secret.link;
-        if (unlikely(!gt_same_span(next, p, shift)))
-            gt_mem_overrun(s, p);
-        s->free = next;
-        s->nmalloc++;
-        w[1] = 0;
-        *fresh = false;
-        return w;
-    }
-    char *b = s->bump;
-    if (unlikely(b >= s->limit))
+    uint64_t word = s->word;
+    if (unlikely(!word))
         return NULL;
-    s->bump = b + s->size;
+    s->word = word & (word - 1);
     s->nmalloc++;
-    ((uintptr_t *)b)[1] = 0;
-    *fresh = true;
-    return b;
+    return s->wstart + (size_t)__builtin_ctzll(word) * s->units * 16;
 }
 
-/* n <= GT_FAST_MAX.  NULL: take gt_mc_malloc. */
+/* Takes the newest of what mc keeps of the class, of which it keeps k > 0; s its span. */
+static inline __attribute__((always_inline)) void
+gt_uncache(struct gt_mcache *mc, unsigned c, unsigned k, struct gt_span *s, size_t off)
+{
+    uint32_t idx;
+    gt_span_index(s, off, &idx);
+    mc->ncached[c] = (uint8_t)(k - 1);
+    mc->again[c]++;
+    s->bits[idx >> 6].cached &= ~(1ull << (idx & 63));
+}
+
+/* n <= GT_FAST_MAX.  NULL: take gt_mc_malloc.  About 20 instructions. */
 static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_mcache *mc, size_t n)
 {
-    bool fresh;
-    return gt_span_take(mc->direct[(n + 15) >> 4], GT_SLOT_SHIFT, &fresh);
+    unsigned c = gt_class_fast[(n + 15) >> 4], k = mc->ncached[c];
+    if (!k)
+        return gt_span_take(mc->cur[c]);
+    void *p = mc->cached[c][k - 1];
+    gt_uncache(mc, c, k, gt_slot_of((uintptr_t)p), (uintptr_t)p & (GT_SLOT_BYTES - 1));
+    return p;
 }
 
 /* Gives p back, if it is an object of a span of mc's and nothing is unusual; false: take
- * gt_mc_free.  About 22 instructions. */
+ * gt_mc_free.  About 30 instructions. */
 static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcache *mc, void *ptr)
 {
-    uintptr_t p = (uintptr_t)ptr, *w = ptr;
+    uintptr_t p = (uintptr_t)ptr;
+    uint32_t idx;
     if (unlikely(!gt_in_arena(p)))
         return false;
     struct gt_span *s = gt_slot_of(p);
-    if (unlikely(load_rlx(&s->owner) != mc))
+    if (unlikely(load_rlx(&s->owner) != mc) ||
+        unlikely(!gt_span_index(s, p & (GT_SLOT_BYTES - 1), &idx)))
         return false;
-    if (unlikely((p & (GT_SLOT_BYTES - 1)) * s->magic >= s->magic || p >= (uintptr_t)s->bump ||
-                 w[1] == gt_secret.mark))
+    struct gt_bits *b = &s->bits[idx >> 6];
+    uint64_t bit = 1ull << (idx & 63), free = b->own | b->cached;
+    if (idx >> 6 == s->win)
+        free |= s->word;
+    unsigned c = s->class, k = mc->ncached[c];
+    if (unlikely(free & bit) || unlikely(k >= gt_cached_max[c]))
         return false;
-    uint64_t nfree = s->nfree + 1;
-    if (unlikely((uint32_t)nfree == s->wake))
-        return false;
-    w[0] = s->free ^ gt_secret.link;
-    w[1] = gt_secret.mark;
-    s->free = p;
-    s->nfree = nfree;
+    b->cached |= bit;
+    mc->cached[c][k] = ptr;
+    mc->ncached[c] = (uint8_t)(k + 1);
     return true;
 }
 
@@ -263,14 +286,20 @@ void gt_central_fork_unlock(void);
 
 /* mcache.c: shared with mcentral.c */
 void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s);
-/* Moves what others freed to the span's own list. */
+/* Moves what others freed to the span's own bits. */
 void gt_span_collect(struct gt_span *s);
+/* Is the object free?  For the owner exact; for others true means that something is wrong. */
+bool gt_span_is_free(const struct gt_span *s, uint32_t idx);
 
 /* ---- mheap.c: slots and large objects; takes the HEAP lock ---- */
 /* A span of n slots (n < 1022), owner NULL, or NULL.  *zero: all zeros. */
 struct gt_span *gt_heap_alloc(size_t nslots, size_t align_slots, bool *zero);
 /* A span of one object of n bytes, aligned to a power of two. */
 struct gt_span *gt_large_alloc(size_t n, size_t align, bool *zero);
+static inline size_t gt_slots(size_t n)
+{
+    return (n + GT_SLOT_BYTES - 1) >> GT_SLOT_SHIFT;
+}
 void gt_heap_free(struct gt_span *s);
 /* Makes it n slots long, in place.  False: not possible. */
 bool gt_heap_resize(struct gt_span *s, size_t nslots);
@@ -291,7 +320,8 @@ struct gt_heap_sizes {
 void gt_heap_sizes(struct gt_heap_sizes *z);
 void gt_heap_fork_lock(void);
 void gt_heap_fork_unlock(void);
-void gt_heap_init(void);
+/* Bits for a span of so many objects: s->bits, s->remote.  False: no memory. */
+bool gt_heap_bits(struct gt_span *s, uint32_t count);
 
 /* ---- malloc.c: what an address is ---- */
 struct gt_object {
@@ -300,7 +330,7 @@ struct gt_object {
     struct gt_span *span;
     enum { GT_OBJ_NONE, GT_OBJ_LIVE, GT_OBJ_FREE, GT_OBJ_NEVER } what;
 };
-/* Safe for any address.  FREE is only exact for small objects when no owner works on the span. */
+/* Safe for any address. */
 struct gt_object gt_heap_find(const void *p);
 /* The first span's descriptor for an address in an arena; NULL: the slot is free. */
 struct gt_span *gt_span_of(uintptr_t p);
@@ -311,9 +341,8 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero);
 
 /* What stops the program.  Never returns. */
 enum gt_mem_error {
-    GT_MEM_DOUBLE,  /* free of a free object */
-    GT_MEM_WILD,    /* free of what the heap never gave */
-    GT_MEM_OVERRUN, /* a free object was written to */
+    GT_MEM_DOUBLE, /* free of a free object */
+    GT_MEM_WILD,   /* free of what the heap never gave */
 };
 GT_NORETURN void gt_mem_error(enum gt_mem_error e, const void *p);
 /* Set by the interpose layer: prints what p is, tracebacks, and ends the program. */

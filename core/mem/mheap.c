@@ -46,7 +46,6 @@ struct huge {
 };
 
 _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
-struct gt_secret gt_secret;
 
 static struct {
     struct gt_lock lock; /* HEAP: all below */
@@ -55,6 +54,7 @@ static struct {
     struct arena *spare;      /* a record whose arena could not be mapped */
     size_t first_va, next_va; /* arena numbers: where ours begin, and end so far */
     struct huge *huge, *huge_free;
+    struct bits *bits;           /* free ones */
     size_t used, ndirty, mapped; /* slots, of all arenas */
     size_t huge_bytes;
     uint64_t nmalloc, nfree, large_bytes; /* large and huge objects */
@@ -109,19 +109,13 @@ static unsigned next_bit(const uint64_t *map, unsigned from, unsigned to, bool w
 
 static void start_locked(void)
 {
-    uint64_t r[3];
+    uint64_t r;
     if (H.first_va)
         return;
-    if (GT_SYS3(318 /* getrandom */, r, sizeof(r), 1 /* GRND_NONBLOCK */) != sizeof(r)) {
-        r[0] = gt_arch_cycles() ^ (uintptr_t)&r;
-        r[1] = r[0] * 0x9e3779b97f4a7c15ull;
-        r[2] = r[1] * 0xda942042e4dd58b5ull ^ gt_arch_cycles();
-    }
-    /* the top bits of a link's secret are never an address's, the lowest never a free object's */
-    gt_secret.link = r[0] | 0xa5ull << 56;
-    gt_secret.mark = r[1] | 0xa5ull << 56 | 1;
+    if (GT_SYS3(318 /* getrandom */, &r, sizeof(r), 1 /* GRND_NONBLOCK */) != sizeof(r))
+        r = (gt_arch_cycles() ^ (uintptr_t)&r) * 0x9e3779b97f4a7c15ull >> 20;
     /* between 32 and 48 TiB: below the stack and libraries, above programs and their fixed maps */
-    H.first_va = H.next_va = (32ul << 40 >> GT_ARENA_SHIFT) + (r[2] & ((1u << 18) - 1));
+    H.first_va = H.next_va = (32ul << 40 >> GT_ARENA_SHIFT) + (r & ((1u << 18) - 1));
 }
 
 static bool map_at(char *at, size_t n)
@@ -299,7 +293,7 @@ static struct gt_span *make_span(struct arena *a, unsigned i, unsigned n)
     s->inside = 0;
     s->list = GT_ON_NONE;
     store_rlx(&s->owner, NULL);
-    store_rlx(&s->remote, 0);
+    store_rlx(&s->pending, 0);
     for (unsigned k = 1; k < n; k++) {
         s[k].state = GT_SPAN_INSIDE;
         s[k].inside = (uint16_t)k;
@@ -346,12 +340,12 @@ struct gt_span *gt_heap_alloc(size_t nslots, size_t align_slots, bool *zero)
 
 struct gt_span *gt_large_alloc(size_t n, size_t align, bool *zero)
 {
-    size_t slots = (n + GT_SLOT_BYTES - 1) >> GT_SLOT_SHIFT;
+    size_t slots = gt_slots(n);
     gt_lock(&H.lock, GT_RANK_HEAP);
     struct gt_span *s = alloc_locked(slots, GT_MAX(align >> GT_SLOT_SHIFT, 1ul), zero);
     if (s) {
         s->class = 0;
-        s->size = 0;
+        s->units = 0;
         s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
         s->state = GT_SPAN_LARGE;
         H.nmalloc++;
@@ -407,6 +401,42 @@ size_t gt_heap_scavenge(size_t keep)
     return r;
 }
 
+/* What does not fit into the descriptor. */
+struct bits {
+    struct gt_bits own[64];
+    _Atomic uint64_t remote[64];
+    struct bits *next; /* H.bits */
+};
+
+bool gt_heap_bits(struct gt_span *s, uint32_t count)
+{
+    s->bits = s->inline_bits;
+    s->remote = s->inline_remote;
+    if (count <= GT_SPAN_BITS)
+        return true;
+    gt_lock(&H.lock, GT_RANK_HEAP);
+    struct bits *b = H.bits;
+    if (b)
+        H.bits = b->next;
+    else
+        b = gt_persistent_alloc(sizeof(*b));
+    gt_unlock(&H.lock, GT_RANK_HEAP);
+    if (!b)
+        return false;
+    s->bits = b->own;
+    s->remote = b->remote;
+    return true;
+}
+
+static void drop_bits_locked(struct gt_span *s)
+{
+    if (s->state != GT_SPAN_SMALL || s->bits == s->inline_bits)
+        return;
+    struct bits *b = container_of(s->bits, struct bits, own);
+    b->next = H.bits;
+    H.bits = b;
+}
+
 static void release_locked(struct arena *a, unsigned i, unsigned n)
 {
     set_bits(a->used, i, n, false);
@@ -423,7 +453,8 @@ static void release_locked(struct arena *a, unsigned i, unsigned n)
 void gt_heap_free(struct gt_span *s)
 {
     gt_lock(&H.lock, GT_RANK_HEAP);
-    H.nfree += s->state == GT_SPAN_LARGE;
+    H.nfree += s->state == GT_SPAN_LARGE || s->state == GT_SPAN_KEPT;
+    drop_bits_locked(s);
     s->state = GT_SPAN_FREE;
     store_rlx(&s->owner, NULL);
     release_locked(arena_of(s), slot_index(s->start), s->nslots);
@@ -588,13 +619,6 @@ size_t gt_huge_find(const void *p, char **start)
 }
 
 /* ---- the rest ---- */
-
-void gt_heap_init(void)
-{
-    gt_lock(&H.lock, GT_RANK_HEAP);
-    start_locked();
-    gt_unlock(&H.lock, GT_RANK_HEAP);
-}
 
 void gt_heap_each_span(void (*f)(struct gt_span *s, void *arg), void *arg)
 {
