@@ -36,6 +36,8 @@ static void decide(void)
         argv++;
     gt_cfg_parse(&gt_cfg, argv + 1, NULL, NULL);
     gt_mem_die = gt_alloc_die;
+    gt_heap_policy.limit = gt_cfg.gomemlimit;
+    gt_heap_policy.lazy = !gt_cfg.madvdontneed;
     store_rel(&mode, gt_cfg.malloc ? OURS : LIBC);
 }
 
@@ -305,7 +307,7 @@ void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc)
 static void *memalign_at(size_t align, size_t n, uintptr_t pc)
 {
     size_t a = 16;
-    if (align > PTRDIFF_MAX / 2 + 1) {
+    if (align > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }
@@ -368,11 +370,11 @@ GT_EXPORT int malloc_trim(size_t pad)
 {
     if (!gt_alloc_ours())
         return REAL(malloc_trim)(pad);
+    gt_mc_ask(GT_DUE_TRIM);
     struct use u = use_begin(PC());
-    if (u.mc)
-        gt_mc_flush(u.mc);
+    size_t n = u.mc ? gt_mc_flush(u.mc, true) : 0;
     use_end(&u, PC());
-    return gt_heap_scavenge(pad) != 0;
+    return n + gt_central_trim() + gt_heap_scavenge(pad) != 0;
 }
 
 GT_EXPORT int mallopt(int param, int value)
@@ -436,10 +438,8 @@ GT_EXPORT int malloc_info(int options, FILE *f)
 {
     if (!gt_alloc_ours())
         return REAL(malloc_info)(options, f);
-    if (options) {
-        errno = EINVAL;
-        return -1;
-    }
+    if (options)
+        return EINVAL;
     struct gt_memstats st;
     gt_readmemstats(&st);
     fprintf(f, "<malloc version=\"gothread\">\n<sizes>\n");

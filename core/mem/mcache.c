@@ -17,9 +17,6 @@
 
 #include "core/os/sys.h"
 
-/* Spans with room that an mcache keeps of a class, the rest is anybody's. */
-#define PARTIAL_MAX 8
-
 const struct gt_class gt_classes[GT_NCLASS] = {
 #define C(cl, sz, bytes, n) [cl] = {.size = (sz), .span = (bytes), .count = (n)},
 #include "core/mem/sizeclass.def"
@@ -183,6 +180,10 @@ void gt_span_collect(struct gt_span *s)
     s->nfree += xchg_acq(&s->pending, 0); /* before the bits: they are there; pairs with the add */
     for (uint32_t w = 0; w < n; w++) {
         uint64_t r = load_rlx(&s->remote[w]) ? xchg_acq(&s->remote[w], 0) : 0;
+        uint64_t twice = r & (s->bits[w].own | s->bits[w].cached | (w == s->win ? s->word : 0));
+        if (unlikely(twice))
+            gt_mem_error(GT_MEM_DOUBLE,
+                         gt_span_object(s, w * 64 + (unsigned)__builtin_ctzll(twice)));
         if (w == s->win) {
             s->word |= r;
             s->fresh &= !r;
@@ -194,11 +195,9 @@ void gt_span_collect(struct gt_span *s)
 
 bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
 {
-    uint64_t bit = 1ull << (idx & 63), w = load_rlx(&s->remote[idx >> 6]);
+    uint64_t w = load_rlx(&s->remote[idx >> 6]);
     w |= s->bits[idx >> 6].own | s->bits[idx >> 6].cached;
-    if (idx >> 6 == s->win)
-        w |= s->word;
-    return w & bit;
+    return w >> (idx & 63) & 1;
 }
 
 static enum gt_free remote_free(struct gt_span *s, uint32_t idx)
@@ -206,8 +205,12 @@ static enum gt_free remote_free(struct gt_span *s, uint32_t idx)
     uint64_t bit = 1ull << (idx & 63);
     if (or_acqrel(&s->remote[idx >> 6], bit) & bit)
         return GT_FREE_DOUBLE;
-    if (add_acqrel(&s->pending, 1) == 0)
-        gt_inbox_push(load_acq(&s->owner), s);
+    if (add_acqrel(&s->pending, 1) == 0) {
+        struct gt_mcache *owner = load_acq(&s->owner);
+        gt_inbox_push(owner, s);
+        if (owner == &gt_central)
+            gt_central_collect();
+    }
     return GT_FREE_OK;
 }
 
@@ -262,12 +265,12 @@ static void uncache_oldest(struct gt_mcache *mc, unsigned c, unsigned keep)
     mc->ncached[c] = (uint8_t)(n - out);
 }
 
-/* It has much more room than it needs: others may have some.  No object of a span that changes
- * hands may stay here. */
+/* Somebody else has looked for a span of the class in vain: half of those with room.  No object of
+ * a span that changes hands may stay here. */
 static void share_partial(struct gt_mcache *mc, unsigned c)
 {
     uncache_oldest(mc, c, 0);
-    while (mc->partial[c].n > PARTIAL_MAX) {
+    for (unsigned n = mc->partial[c].n / 2; n; n--) {
         struct gt_span *s = mc->partial[c].last;
         list_del(&mc->partial[c], s);
         gt_central_put(s, false);
@@ -277,13 +280,13 @@ static void share_partial(struct gt_mcache *mc, unsigned c)
 static void cache(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
 {
     unsigned c = s->class;
-    if (mc->ncached[c] >= gt_cached_max[c]) {
+    bool many = mc->ncached[c] >= gt_cached_max[c];
+    if (many)
         uncache_oldest(mc, c, gt_cached_max[c] / 2);
-        if (mc->partial[c].n > PARTIAL_MAX)
-            share_partial(mc, c);
-    }
     s->bits[idx >> 6].cached |= 1ull << (idx & 63);
     mc->cached[c][mc->ncached[c]++] = p;
+    if (many && mc->partial[c].n > 1 && gt_central_wanted(mc, c))
+        share_partial(mc, c);
 }
 
 static void drain_inbox(struct gt_mcache *mc)
@@ -291,7 +294,7 @@ static void drain_inbox(struct gt_mcache *mc)
     struct gt_span *s = load_rlx(&mc->inbox) ? xchg_acq(&mc->inbox, NULL) : NULL;
     while (s) {
         struct gt_span *next = s->inbox_next;
-        struct gt_mcache *owner = load_rlx(&s->owner);
+        struct gt_mcache *owner = load_acq(&s->owner);
         if (owner == mc) {
             gt_span_collect(s);
             settle(mc, s);
@@ -307,6 +310,7 @@ static void drain_inbox(struct gt_mcache *mc)
 /* The current span of the class is used up: the next one, now current.  NULL: no memory. */
 static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
 {
+    gt_mc_attend(mc);
     drain_inbox(mc);
     struct gt_span *s = mc->cur[c];
     if (s != &gt_span_none) {
@@ -390,7 +394,7 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero)
     if (n > PTRDIFF_MAX - GT_ARENA_BYTES || align > PTRDIFF_MAX)
         return NULL;
     if (GT_MAX(n, align) > GT_SMALL_MAX)
-        return malloc_large(mc, n, align, zero);
+        return malloc_large(mc, GT_MAX(n, 1ul), align, zero);
     unsigned c = gt_class_of(GT_MAX(n, align));
     while (gt_classes[c].size % align)
         c++; /* ends at a power of two */
@@ -408,6 +412,8 @@ static enum gt_free free_small(struct gt_mcache *mc, struct gt_span *s, uintptr_
         return GT_FREE_DOUBLE;
     if (load_acq(&s->owner) != mc)
         return remote_free(s, idx);
+    if (unlikely(idx >> 6 == s->win && s->word >> (idx & 63) & 1))
+        return GT_FREE_DOUBLE;
     cache(mc, s, idx, (void *)p);
     return GT_FREE_OK;
 }
@@ -489,8 +495,34 @@ static void drop_large(struct gt_mcache *mc)
             gt_heap_free(mc->large[n][--mc->nlarge[n]]);
 }
 
-void gt_mc_flush(struct gt_mcache *mc)
+size_t gt_span_trim(struct gt_span *s)
 {
+    size_t n = 0;
+    char *from = s->start;
+    for (uint32_t i = 0; i <= s->count; i++) {
+        if (i < s->count &&
+            (gt_span_is_free(s, i) || (i >> 6 == s->win && s->word >> (i & 63) & 1)))
+            continue;
+        char *at = (char *)GT_ALIGN_UP((uintptr_t)from, GT_PAGE);
+        char *to = (char *)GT_ALIGN_DOWN((uintptr_t)gt_span_object(s, i), GT_PAGE);
+        if (to > at && sys_madvise(at, (size_t)(to - at), MADV_DONTNEED) == 0)
+            n += (size_t)(to - at);
+        from = gt_span_object(s, i + 1);
+    }
+    return n;
+}
+
+static size_t trim_list(struct gt_span_head *h)
+{
+    size_t n = 0;
+    for (struct gt_span *s = h->first; s; s = s->next)
+        n += gt_span_trim(s);
+    return n;
+}
+
+size_t gt_mc_flush(struct gt_mcache *mc, bool trim)
+{
+    size_t n = 0;
     drain_inbox(mc);
     for (unsigned c = 1; c < GT_NCLASS; c++) {
         struct gt_span *s = mc->cur[c];
@@ -499,9 +531,35 @@ void gt_mc_flush(struct gt_mcache *mc)
             set_current(mc, c, &gt_span_none);
             s->list = GT_ON_NONE;
             give_up(mc, s);
+        } else if (trim && s != &gt_span_none) {
+            n += gt_span_trim(s);
         }
+        if (trim)
+            n += trim_list(&mc->partial[c]);
     }
     drop_large(mc);
+    return n;
+}
+
+void gt_mc_ask(uint32_t due)
+{
+    for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink)
+        or_acqrel(&mc->due, due);
+}
+
+void gt_mc_flush_idle(void)
+{
+    for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink) {
+        uint32_t idle = GT_MC_IDLE;
+        if (load_acq(&mc->state) == GT_MC_OWNED && mc->tid &&
+            sys_tgkill(sys_getpid(), mc->tid, 0) == -ESRCH)
+            store_rel(&mc->state, GT_MC_IDLE);
+        if (load_rlx(&mc->state) == GT_MC_IDLE && cas_acq(&mc->state, &idle, GT_MC_OWNED)) {
+            mc->tid = 0;
+            gt_mc_attend(mc);
+            store_rel(&mc->state, GT_MC_IDLE);
+        }
+    }
 }
 
 void gt_mc_put(struct gt_mcache *mc)

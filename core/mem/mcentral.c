@@ -14,8 +14,9 @@ struct gt_mcache gt_central;
 
 static struct central {
     GT_CACHE_ALIGN struct gt_lock lock;
-    struct gt_span *first; /* lock */
-    _Atomic uint32_t n;    /* written under the lock; read without for a hint */
+    struct gt_span *first;              /* lock */
+    _Atomic uint32_t n;                 /* written under the lock; read without for a hint */
+    _Atomic(struct gt_mcache *) wanted; /* who found none last; a hint: relaxed */
 } C[GT_NCLASS];
 
 static void link_locked(struct central *c, struct gt_span *s)
@@ -91,8 +92,11 @@ struct gt_span *gt_central_get(struct gt_mcache *mc, unsigned class)
 {
     struct central *c = &C[class];
     gt_central_collect();
-    if (!load_rlx(&c->n))
+    if (!load_rlx(&c->n)) {
+        if (load_rlx(&c->wanted) != mc)
+            store_rlx(&c->wanted, mc);
         return NULL;
+    }
     gt_lock(&c->lock, GT_RANK_CENTRAL);
     struct gt_span *s = c->first;
     if (s) {
@@ -101,6 +105,28 @@ struct gt_span *gt_central_get(struct gt_mcache *mc, unsigned class)
     }
     gt_unlock(&c->lock, GT_RANK_CENTRAL);
     return s;
+}
+
+size_t gt_central_trim(void)
+{
+    size_t n = 0;
+    gt_central_collect();
+    for (unsigned c = 1; c < GT_NCLASS; c++) {
+        gt_lock(&C[c].lock, GT_RANK_CENTRAL);
+        for (struct gt_span *s = C[c].first; s; s = s->next)
+            n += gt_span_trim(s);
+        gt_unlock(&C[c].lock, GT_RANK_CENTRAL);
+    }
+    return n;
+}
+
+bool gt_central_wanted(struct gt_mcache *mc, unsigned class)
+{
+    struct gt_mcache *who = load_rlx(&C[class].wanted);
+    if (!who || who == mc)
+        return false;
+    store_rlx(&C[class].wanted, NULL);
+    return true;
 }
 
 void gt_central_fork_lock(void)

@@ -19,7 +19,7 @@
  *   CURRENT   mc->cur[class]         its last object is taken -> FULL
  *   FULL      mc->full[class]        an object comes back -> PARTIAL
  *   PARTIAL   mc->partial[class]     taken for allocation -> CURRENT; the last object comes back ->
- *                                    page heap; too many of them -> central
+ *                                    page heap; somebody else looks for one -> central
  *   CENTRAL   central list, or none  taken by an mcache -> CURRENT; empty -> page heap
  *             when it is full
  *
@@ -134,11 +134,14 @@ struct gt_mcache {
     uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS];  /* of spans that it gave up */
     GT_CACHE_ALIGN _Atomic(struct gt_span *) inbox; /* pushed by anybody (CAS), taken whole */
     GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
-    _Atomic uint32_t state;                         /* GT_MC_*; CAS by who takes it into use */
-    int tid; /* of the kernel thread that owns it; 0: a P, or nobody */
+    _Atomic uint32_t due;   /* GT_DUE_*: what its owner is asked to do; set by anybody */
+    _Atomic uint32_t state; /* GT_MC_*; CAS by who takes it into use */
+    int tid;                /* of the kernel thread that owns it; 0: a P, or nobody */
 };
-#define GT_MC_IDLE  0u /* nobody's; its spans wait for the next owner */
-#define GT_MC_OWNED 1u
+#define GT_DUE_FLUSH 1u /* gt_mc_flush */
+#define GT_DUE_TRIM  2u /* ... with pages of spans in use */
+#define GT_MC_IDLE   0u /* nobody's; its spans wait for the next owner */
+#define GT_MC_OWNED  1u
 
 extern struct gt_span gt_span_none;
 extern _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
@@ -178,6 +181,11 @@ static inline bool gt_span_index(const struct gt_span *s, size_t off, uint32_t *
     u128 q = (u128)off * s->magic;
     *idx = (uint32_t)(q >> 64);
     return (uint64_t)q < s->magic && *idx < s->count;
+}
+
+static inline char *gt_span_object(const struct gt_span *s, unsigned idx)
+{
+    return s->start + (size_t)idx * s->units * 16;
 }
 
 /* Takes an object of the window; NULL: it has none.  Owner only. */
@@ -252,9 +260,19 @@ enum gt_free {
     GT_FREE_NEVER,   /* in the heap, where no object is or was */
 };
 enum gt_free gt_mc_free(struct gt_mcache *mc, void *p);
-/* Gives empty spans and what others freed back to the page heap; to the central lists what they may
- * take. */
-void gt_mc_flush(struct gt_mcache *mc);
+/* Gives up what it keeps at hand, and empty spans; trim: pages within its spans that hold free
+ * objects only go back to the kernel, too.  Bytes of those. */
+size_t gt_mc_flush(struct gt_mcache *mc, bool trim);
+/* Asks all owners for it; they see it when they next run out of objects, or gt_mc_attend is called
+ * for them. */
+void gt_mc_ask(uint32_t due);
+static inline void gt_mc_attend(struct gt_mcache *mc)
+{
+    if (unlikely(load_rlx(&mc->due)))
+        gt_mc_flush(mc, xchg_acqrel(&mc->due, 0) & GT_DUE_TRIM);
+}
+/* Those that nobody owns now, and those of kernel threads that have ended. */
+void gt_mc_flush_idle(void);
 /* A new one, or one that nobody has any more, for a kernel thread (its id) or a P (0).  NULL: no
  * memory. */
 struct gt_mcache *gt_mc_get(int tid);
@@ -274,13 +292,16 @@ void gt_mem_fork_child(struct gt_mcache *own, int tid);
 /* ---- mcentral.c ---- */
 /* The owner of spans that no mcache has: only its address and its inbox are used. */
 extern struct gt_mcache gt_central;
-/* A span with room, now mc's, or NULL. */
+/* A span with room, now mc's, or NULL: then it is noted that mc wants one. */
 struct gt_span *gt_central_get(struct gt_mcache *mc, unsigned class);
+/* Does somebody other than mc want one?  Asking takes the note away. */
+bool gt_central_wanted(struct gt_mcache *mc, unsigned class);
 /* Takes a span over from its owner, who has taken it off its lists.  full: nothing is free in it.
  */
 void gt_central_put(struct gt_span *s, bool full);
 /* Spans that came back through the inbox: links them, empty ones go to the page heap. */
 void gt_central_collect(void);
+size_t gt_central_trim(void);
 void gt_central_fork_lock(void);
 void gt_central_fork_unlock(void);
 
@@ -288,7 +309,10 @@ void gt_central_fork_unlock(void);
 void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s);
 /* Moves what others freed to the span's own bits. */
 void gt_span_collect(struct gt_span *s);
-/* Is the object free?  For the owner exact; for others true means that something is wrong. */
+/* Gives the kernel the pages of s that hold free objects only.  Owner only.  Bytes. */
+size_t gt_span_trim(struct gt_span *s);
+/* Is the object free?  Never true of one in use, for whoever asks; not seen are those of the
+ * window, which the owner may be moving just now. */
 bool gt_span_is_free(const struct gt_span *s, uint32_t idx);
 
 /* ---- mheap.c: slots and large objects; takes the HEAP lock ---- */
@@ -311,6 +335,13 @@ void *gt_huge_realloc(void *p, size_t n);
 size_t gt_huge_find(const void *p, char **start);
 /* Gives back what is free, but for `keep` bytes.  Bytes given back. */
 size_t gt_heap_scavenge(size_t keep);
+/* What the configuration says: set once, before the heap is used. */
+extern struct gt_heap_policy {
+    size_t limit; /* GOMEMLIMIT, bytes: nothing free is kept beyond it */
+    bool lazy;    /* MADV_FREE */
+} gt_heap_policy;
+/* A round of giving back, for a thread that comes by about ten times a second.  idle: all of it. */
+void gt_heap_background(bool idle);
 /* Calls f for every span in use, in address order.  No lock: for a still heap, or a look. */
 void gt_heap_each_span(void (*f)(struct gt_span *s, void *arg), void *arg);
 struct gt_heap_sizes {

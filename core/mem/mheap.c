@@ -22,7 +22,8 @@
 #define MAX_ARENAS   (1u << 16)
 #define MAP_STEP_MIN 16u /* slots: 1 MiB */
 #define WORDS        (GT_ARENA_SLOTS / 64)
-#define KEEP_MIN     64u      /* free slots with memory that are kept in any case */
+#define KEEP_MIN     64ul     /* free slots with memory that are kept in any case */
+#define PACE         1024u    /* slots that one round in the background gives back */
 #define FIXED        0x100000 /* MAP_FIXED_NOREPLACE */
 
 struct arena {
@@ -32,6 +33,7 @@ struct arena {
     uint32_t nfree, ndirty; /* free slots; those of them that have memory */
     bool ended;             /* cannot grow */
     uint64_t used[WORDS], dirty[WORDS];
+    uint64_t stale[WORDS]; /* given back by MADV_FREE: perhaps not zeros */
 };
 
 /* In the descriptor of slot 0, which is no span's. */
@@ -59,6 +61,7 @@ static struct {
     size_t huge_bytes;
     uint64_t nmalloc, nfree, large_bytes; /* large and huge objects */
 } H;
+struct gt_heap_policy gt_heap_policy = {.limit = SIZE_MAX};
 
 /* ---- bits ---- */
 
@@ -276,7 +279,8 @@ static unsigned find_dirty(struct arena *a)
 static void claim_locked(struct arena *a, unsigned i, unsigned n, bool *zero)
 {
     unsigned had = count_bits(a->dirty, i, n);
-    *zero = had == 0;
+    *zero = had == 0 && count_bits(a->stale, i, n) == 0;
+    set_bits(a->stale, i, n, false);
     set_bits(a->used, i, n, true);
     set_bits(a->dirty, i, n, true);
     a->nfree -= n;
@@ -382,8 +386,11 @@ static size_t scavenge_locked(size_t keep_slots)
         struct arena *a = H.arena[k];
         unsigned at = 0, n;
         while (H.ndirty > keep_slots && a->ndirty && (n = dirty_run(a, at, &at)) != 0) {
-            sys_madvise(a->base + ((size_t)at << GT_SLOT_SHIFT), (size_t)n << GT_SLOT_SHIFT,
-                        MADV_DONTNEED);
+            char *p = a->base + ((size_t)at << GT_SLOT_SHIFT);
+            if (sys_madvise(p, (size_t)n << GT_SLOT_SHIFT,
+                            gt_heap_policy.lazy ? MADV_FREE : MADV_DONTNEED))
+                return (before - H.ndirty) << GT_SLOT_SHIFT;
+            set_bits(a->stale, at, n, gt_heap_policy.lazy);
             set_bits(a->dirty, at, n, false);
             a->ndirty -= n;
             H.ndirty -= n;
@@ -391,6 +398,25 @@ static size_t scavenge_locked(size_t keep_slots)
         }
     }
     return (before - H.ndirty) << GT_SLOT_SHIFT;
+}
+
+/* How many free slots may keep their memory.  Without a thread that looks after it, what is there
+ * after the last free stays: so not more than a part of what is in use. */
+static size_t keep_locked(void)
+{
+    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 16);
+    size_t limit = gt_heap_policy.limit >> GT_SLOT_SHIFT, huge = H.huge_bytes >> GT_SLOT_SHIFT;
+    size_t room = limit > H.used + huge ? limit - H.used - huge : 0;
+    return GT_MIN(keep, room);
+}
+
+void gt_heap_background(bool idle)
+{
+    gt_lock(&H.lock, GT_RANK_HEAP);
+    size_t keep = GT_MIN(GT_MAX(H.used / 16, KEEP_MIN / 4), keep_locked());
+    if (H.ndirty > keep)
+        scavenge_locked(idle ? keep : GT_MAX(keep, H.ndirty - GT_MIN(H.ndirty, (size_t)PACE)));
+    gt_unlock(&H.lock, GT_RANK_HEAP);
 }
 
 size_t gt_heap_scavenge(size_t keep)
@@ -445,7 +471,7 @@ static void release_locked(struct arena *a, unsigned i, unsigned n)
     H.ndirty += n;
     H.used -= n;
     a->maxrun = GT_ARENA_SLOTS;
-    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 8);
+    size_t keep = keep_locked();
     if (H.ndirty > keep)
         scavenge_locked(keep / 2);
 }

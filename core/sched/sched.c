@@ -511,6 +511,8 @@ static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
     struct gt_p *p = m->p;
     struct gt_g *g;
     *until = INT64_MAX;
+    if (p->mcache)
+        gt_mc_attend(p->mcache);
     if (load_rlx(&p->when0) != INT64_MAX) {
         *now = gt_nanotime();
         *until = gt_timer_run(p, *now);

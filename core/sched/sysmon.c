@@ -15,6 +15,7 @@
  * Runs with all signals blocked; takes SCHED and PD locks shortly.
  */
 #include "core/kit/cfg.h"
+#include "core/mem/mem.h"
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sched_int.h"
@@ -189,6 +190,40 @@ static void poll_network(int64_t now)
 
 void (*gt_recheck_hook)(void);
 
+/* What Ps that are idle keep at hand: the memory that others gave back to them, too. */
+static void flush_idle_ps(void)
+{
+    struct gt_p *list = NULL, *p;
+    while ((p = gt_pidleget()) != NULL) {
+        p->link = list;
+        list = p;
+    }
+    while (list) {
+        p = list;
+        list = p->link;
+        if (p->mcache)
+            gt_mc_attend(p->mcache);
+        gt_handoffp(p);
+    }
+}
+
+/* Once a second every owner gives up what it keeps, ten times a second the heap gives back. */
+static void look_after_memory(int64_t now, bool idle)
+{
+    static int64_t flushed, given;
+    if (!gt_cfg.malloc || (now - given < 100 * GT_MS && !idle))
+        return;
+    given = now;
+    if (now - flushed >= GT_SEC || idle) {
+        flushed = now;
+        gt_mc_ask(GT_DUE_FLUSH);
+        flush_idle_ps();
+        gt_mc_flush_idle();
+        gt_central_collect();
+    }
+    gt_heap_background(idle);
+}
+
 static void every_10ms(int64_t now)
 {
     static int64_t last, last_trace;
@@ -198,6 +233,7 @@ static void every_10ms(int64_t now)
     if (gt_recheck_hook)
         gt_recheck_hook();
     gt_netpoll_recheck(now);
+    look_after_memory(now, false);
     gt_disk_recheck();
     if (gt_cfg.schedtrace_ms && now - last_trace >= gt_cfg.schedtrace_ms * GT_MS) {
         last_trace = now;
@@ -253,6 +289,7 @@ void *gt_sysmon(void *arg)
         else if (!idle_since)
             idle_since = now;
         else if (now - idle_since > IDLE_SLEEP) {
+            look_after_memory(now, true);
             deep_sleep();
             quiet = 0;
             idle_since = 0;
