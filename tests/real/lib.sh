@@ -110,8 +110,16 @@ start() {
 
 alive() { kill -0 "$PID" 2>/dev/null; }
 
+# The goroutines of the program as they are now, to log/goroutines; it goes on.
+show_goroutines() {
+    preloaded && alive && command -v gdb >/dev/null || return 0
+    timeout -k 4 20 gdb -p "$PID" -batch -x "${BASH_SOURCE[0]%/*}/../../share/gothread-gdb.py" \
+        -ex 'info goroutines' -ex 'goroutine all bt' >>"$LOG/goroutines" 2>&1
+}
+
 # Ends the case with a program that answers no more: dumped first, then killed.
 put_down() { # WHY
+    show_goroutines
     preloaded && kill -QUIT "$PID" && sleep 3
     kill -KILL "$PID" 2>/dev/null
     die "$1"
@@ -184,10 +192,12 @@ peer() { # COMMAND...
     PEERS+=($!)
 }
 
-# client SECONDS COMMAND...: plain, bounded; a failure is the case's.
+# client SECONDS COMMAND...: plain, bounded; a failure is the case's, and what the program did at
+# that moment is kept.
 client() {
     local rc=0
     timeout -k 4 "$@" 2>>"$LOG/client" || rc=$?
+    [ $rc = 0 ] || [ -z "$PID" ] || show_goroutines
     [ $rc = 0 ] || fail "client $2 $3: exit status $rc: $(tail -n 1 "$LOG/client" | cut -c1-80)"
     return $rc
 }
