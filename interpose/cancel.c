@@ -381,6 +381,17 @@ static void act_if_async(struct gt_g *g)
         cancel_act(g);
 }
 
+bool gt_cancel_hold(struct gt_g *g)
+{
+    return change(g, GT_CANCEL_DISABLED, true) & GT_CANCEL_DISABLED;
+}
+
+void gt_cancel_unhold(struct gt_g *g)
+{
+    change(g, GT_CANCEL_DISABLED, false);
+    act_if_async(g);
+}
+
 GT_EXPORT int pthread_setcancelstate(int state, int *old)
 {
     struct gt_g *g = gt_thread_self();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * syscall(), and in it the futex calls.
+ * The futex calls that a program makes through syscall().
  *
  * A private wait of a goroutine parks in the table of waiters by address; every private wake looks
  * there first and passes what is left of its count to the kernel, where foreign threads and inline
@@ -12,7 +12,6 @@
  */
 #include <linux/futex.h>
 #include "interpose/pobj.h"
-#include "interpose/spawn.h"
 #include "interpose/thread.h"
 
 #define RECHECK_BATCH   64
@@ -172,7 +171,7 @@ static long wait_parked(struct gt_g *g, const uint32_t *uaddr, uint32_t val, int
         gt_sema_enqueue(b, &f.w, uaddr, false);
         gt_sema_unlock(b);
         waits_add(&f);
-        enum gt_wake r = gt_sema_park(&f.w, GT_R_FUTEX, when, gt_lock_flags(g));
+        enum gt_wake r = gt_sema_park(&f.w, GT_R_FUTEX, when, GT_PARK_INTR);
         waits_remove(&f);
         if (r == GT_WAKE_READY)
             return 0;
@@ -382,25 +381,18 @@ void gt_futex_recheck(void)
     } while (rc.n == RECHECK_BATCH);
 }
 
-/* ---- syscall() ---- */
-
-static long announced(struct gt_g *g, long nr, const long *a)
-{
-    gt_rt_enter(g);
-    gt_entersyscall(g);
-    long r = gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-    gt_exitsyscall(g);
-    gt_rt_leave(g);
-    return r;
-}
+/* ---- the call itself ---- */
 
 /* A futex call that sleeps where we do not look. */
 static long futex_announced(struct gt_g *g, const long *a)
 {
+    int cmd = (int)a[1] & FUTEX_CMD_MASK;
+    bool restart = (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) && !a[3];
+    long r;
     gt_rt_enter(g);
-    long r = gt_syscall_blocking(g, SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (r == -EINTR)
-        wait_interrupted(g, false);
+    do {
+        r = gt_syscall_blocking(g, SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
+    } while (r == -EINTR && !wait_interrupted(g, restart) && restart);
     gt_rt_leave(g);
     return r;
 }
@@ -432,65 +424,11 @@ static long futex_private(struct gt_g *g, const long *a)
     return g ? futex_announced(g, a) : gt_syscall6(SYS_futex, a[0], op, a[2], a[3], a[4], a[5]);
 }
 
-static long futex_call(struct gt_g *g, const long *a)
+long gt_futex_call(struct gt_g *g, const long *a)
 {
     if (!load_acq(&gt_started))
         return gt_syscall6(SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (a[1] & FUTEX_PRIVATE_FLAG)
         return futex_private(g, a);
     return g ? futex_announced(g, a) : gt_syscall6(SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
-{
-    switch (nr) {
-    case SYS_gettid:
-        return g->tid;
-    case SYS_clock_gettime:
-        return clock_gettime((clockid_t)a[0], (struct timespec *)a[1]) ? -errno : 0;
-    case SYS_getrusage:
-        return getrusage((__rusage_who_t)a[0], (struct rusage *)a[1]) ? -errno : 0;
-    case SYS_sched_yield:
-        gt_rt_enter(g);
-        gt_gosched(g);
-        gt_rt_leave(g);
-        return 0;
-    case SYS_exit:
-        gt_thread_leave(g, (int)a[0]);
-    case SYS_exit_group: /* no way back, or two */
-    case SYS_clone:
-    case SYS_clone3:
-    case SYS_vfork:
-        return gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-    default:
-        return announced(g, nr, a);
-    }
-}
-
-/* A new process with memory of its own. */
-static bool is_fork(long nr, const long *a)
-{
-    return nr == SYS_fork || (nr == SYS_clone && !(a[0] & CLONE_VM)) ||
-           (nr == SYS_clone3 && a[0] && !(*(const uint64_t *)a[0] & CLONE_VM));
-}
-
-GT_EXPORT long syscall(long nr, ...)
-{
-    long a[6];
-    va_list ap;
-    va_start(ap, nr);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(ap, long);
-    va_end(ap);
-    struct gt_g *g = gt_self();
-    long r;
-    if (nr == SYS_futex)
-        r = futex_call(g, a);
-    else if (unlikely(is_fork(nr, a)) && !gt_in_vfork())
-        r = gt_fork_syscall(nr, a);
-    else if (g)
-        r = call_on_goroutine(g, nr, a);
-    else
-        r = gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-    return unlikely(r < 0) ? gt_ret(r) : r;
 }

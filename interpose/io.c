@@ -168,12 +168,18 @@ static long io_look_before_park(struct gt_io *io)
 }
 
 /* A signal or a cancellation: true when the call must fail with EINTR.  Cancellation does not come
- * back, so the reference goes first. */
+ * back, nor does a handler that jumps out, so the reference goes first. */
 static bool io_interrupted(struct gt_io *io)
 {
-    if (unlikely(load_rlx(&io->g->cancel) & GT_CANCEL_PENDING))
-        gt_io_end(io);
-    return gt_intr(io->g, io->when < 0);
+    bool looked = io->looked;
+    int64_t when = io->when;
+    gt_io_end(io);
+    if (gt_intr(io->g, when < 0))
+        return true;
+    gt_io_begin(io, io->g, io->asked, io->dir); /* it may be another descriptor by now */
+    io->looked = looked;
+    io->when = when;
+    return false;
 }
 
 /* An attempt said EAGAIN: 0 when it is worth another. */

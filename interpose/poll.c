@@ -79,15 +79,15 @@ static void set_sample(struct poll_set *s)
     }
 }
 
+/* The references go first: neither cancellation nor a handler that jumps out comes back. */
 static bool interrupted(struct poll_set *s)
 {
-    if (unlikely(load_rlx(&s->g->cancel) & GT_CANCEL_PENDING))
-        return set_drop(s), gt_intr(s->g, false);
+    set_drop(s);
     return gt_intr(s->g, false);
 }
 
-/* ask(arg) is the question without waiting.  Returns its answer, 0 at the deadline, -errno, or
- * -EPERM when the kernel must wait. */
+/* ask(arg) is the question without waiting.  Returns its answer, 0 at the deadline, -errno, -EPERM
+ * when the kernel must wait, or -ERESTART when the set is empty now and must be filled again. */
 static long set_wait(struct poll_set *s, long (*ask)(void *), void *arg)
 {
     for (;;) {
@@ -102,10 +102,7 @@ static long set_wait(struct poll_set *s, long (*ask)(void *), void *arg)
         if (e == -ETIMEDOUT)
             return ask(arg);
         if (e == -EINTR) {
-            if (interrupted(s))
-                return -EINTR;
-            if (s->n != n) /* cancellation was asked for, and is switched off */
-                return -EPERM;
+            return interrupted(s) ? -EINTR : -ERESTART;
         } else if (e < 0) {
             return -EPERM;
         }
@@ -195,8 +192,10 @@ static long io_poll(struct gt_g *g, struct pollfd *fds, nfds_t n, int64_t when)
     if (now != 0)
         return now;
     struct poll_set s = {.g = g, .n = 0, .when = when};
-    bool fits = poll_fill(&s, &a);
-    long r = fits ? set_wait(&s, ask_poll, &a) : -EPERM;
+    long r;
+    do {
+        r = poll_fill(&s, &a) ? set_wait(&s, ask_poll, &a) : -EPERM;
+    } while (r == -ERESTART);
     set_drop(&s);
     return r == -EPERM ? poll_kernel(g, &a, when) : r;
 }
@@ -239,8 +238,12 @@ GT_EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *ts, con
         return (int)gt_ret(-EINVAL);
     gt_rt_enter(g);
     int64_t when = gt_deadline_rel(ts);
-    struct masked k = mask_begin(g, mask, &when);
-    long r = mask_end(g, &k, io_poll(g, fds, n, when));
+    struct poll_args a = {fds, n};
+    long r = mask ? ask_poll(&a) : 0; /* what is ready comes before what the mask lets in */
+    if (r == 0) {
+        struct masked k = mask_begin(g, mask, &when);
+        r = mask_end(g, &k, io_poll(g, fds, n, when));
+    }
     gt_rt_leave(g);
     return (int)gt_io_ret(r);
 }
@@ -269,11 +272,13 @@ static size_t select_bytes(const struct select_args *a)
     return (size_t)(a->n + 63) / 64 * 8;
 }
 
-static void select_restore(struct select_args *a)
+/* False: the program's memory is not to be written, or has gone. */
+static bool select_restore(struct select_args *a)
 {
     for (int i = 0; i < 3; i++)
-        if (a->set[i])
-            gt_memcpy(a->set[i], a->want[i], select_bytes(a));
+        if (a->set[i] && !gt_arch_copy_user(a->set[i], a->want[i], select_bytes(a)))
+            return false;
+    return true;
 }
 
 static long ask_select(void *arg)
@@ -282,7 +287,8 @@ static long ask_select(void *arg)
     const struct timespec zero = {0, 0};
     long r;
     do {
-        select_restore(a);
+        if (!select_restore(a))
+            return -EFAULT;
         struct timespec ts = zero; /* the kernel writes to it */
         r = GT_SYS6(SYS_pselect6, a->n, a->set[0], a->set[1], a->set[2], &ts, 0);
     } while (r == -EINTR);
@@ -321,10 +327,13 @@ static long io_select(struct gt_g *g, int n, fd_set *r, fd_set *w, fd_set *e, in
         return select_kernel(g, n, r, w, e, when);
     struct select_args a = {.n = n, .set = {(void *)r, (void *)w, (void *)e}};
     struct poll_set s = {.g = g, .n = 0, .when = when};
+    long res;
     for (int i = 0; i < 3; i++)
-        if (a.set[i])
-            gt_memcpy(a.want[i], a.set[i], select_bytes(&a));
-    long res = select_fill(&s, &a) ? set_wait(&s, ask_select, &a) : -EPERM;
+        if (a.set[i] && !gt_arch_copy_user(a.want[i], a.set[i], select_bytes(&a)))
+            return -EFAULT;
+    do {
+        res = select_fill(&s, &a) ? set_wait(&s, ask_select, &a) : -EPERM;
+    } while (res == -ERESTART);
     set_drop(&s);
     if (res < 0)
         select_restore(&a);
@@ -337,7 +346,7 @@ GT_EXPORT int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *tv)
     if (!g)
         return REAL(select)(n, r, w, e, tv);
     GT_CANCEL_POINT(g);
-    if (tv && (tv->tv_sec < 0 || tv->tv_usec < 0))
+    if (tv && (tv->tv_sec < 0 || tv->tv_usec < 0)) /* libc itself reads it */
         return (int)gt_ret(-EINVAL);
     struct timespec ts = {0, 0};
     if (tv)
@@ -472,8 +481,11 @@ static int epoll_on(struct gt_g *g, struct epoll_args *a, const sigset_t *mask)
 {
     GT_CANCEL_POINT(g);
     gt_rt_enter(g);
-    struct masked k = mask_begin(g, mask, &a->when);
-    long r = mask_end(g, &k, io_epoll(g, a));
+    long r = mask ? sys_epoll_pwait(a->ep, a->ev, a->max, 0) : 0;
+    if (r == 0) {
+        struct masked k = mask_begin(g, mask, &a->when);
+        r = mask_end(g, &k, io_epoll(g, a));
+    }
     gt_rt_leave(g);
     return (int)gt_io_ret(r);
 }

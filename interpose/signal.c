@@ -12,6 +12,9 @@
 #include "core/sched/signal.h"
 #include "interpose/thread.h"
 
+#define SA_RESTORER_ 0x04000000
+#define MINSIGSTKSZ_ 2048 /* the kernel's; libc's name is a call */
+
 static gt_sigset to_set(const sigset_t *s)
 {
     gt_sigset v;
@@ -41,7 +44,7 @@ GT_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
     if (act) {
         a.handler =
             act->sa_flags & SA_SIGINFO ? (void *)act->sa_sigaction : (void *)act->sa_handler;
-        a.flags = act->sa_flags;
+        a.flags = act->sa_flags | SA_RESTORER_; /* libc adds it, and shows it */
         a.mask = to_set(&act->sa_mask);
     }
     int r = gt_sig_action(sig, act ? &a : NULL, &o);
@@ -103,11 +106,12 @@ GT_EXPORT int siginterrupt(int sig, int flag)
 
 /* ---- masks ---- */
 
-static int change_mask(struct gt_g *g, int how, const sigset_t *set, sigset_t *old)
+/* set NULL: nothing changes.  0 or EINVAL. */
+static int change_set(struct gt_g *g, int how, const gt_sigset *set, gt_sigset *old)
 {
     gt_sigset before = g->sigmask, want = before;
     if (set) {
-        gt_sigset s = to_set(set);
+        gt_sigset s = *set;
         switch (how) {
         case SIG_BLOCK:
             want |= s;
@@ -123,13 +127,22 @@ static int change_mask(struct gt_g *g, int how, const sigset_t *set, sigset_t *o
         }
     }
     if (old)
-        from_set(old, before);
+        *old = before;
     if (want != before) {
         gt_rt_enter(g);
         gt_sig_setmask(g, want);
         gt_rt_leave(g);
     }
     return 0;
+}
+
+static int change_mask(struct gt_g *g, int how, const sigset_t *set, sigset_t *old)
+{
+    gt_sigset want = set ? to_set(set) : 0, before;
+    int e = change_set(g, how, set ? &want : NULL, &before);
+    if (e == 0 && old)
+        from_set(old, before);
+    return e;
 }
 
 GT_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
@@ -144,16 +157,22 @@ GT_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
     return g ? (int)gt_ret(-change_mask(g, how, set, old)) : REAL(sigprocmask)(how, set, old);
 }
 
+static gt_sigset pending_set(struct gt_g *g)
+{
+    gt_sigset k = 0;
+    GT_SYS3(SYS_rt_sigpending, &k, sizeof(k), 0);
+    gt_rt_enter(g);
+    k = (k | gt_sig_pending(g)) & g->sigmask;
+    gt_rt_leave(g);
+    return k;
+}
+
 GT_EXPORT int sigpending(sigset_t *set)
 {
     struct gt_g *g = gt_self();
     if (!g)
         return REAL(sigpending)(set);
-    gt_sigset k = 0;
-    GT_SYS3(SYS_rt_sigpending, &k, sizeof(k), 0);
-    gt_rt_enter(g);
-    from_set(set, (k | gt_sig_pending(g)) & g->sigmask);
-    gt_rt_leave(g);
+    from_set(set, pending_set(g));
     return 0;
 }
 
@@ -205,30 +224,48 @@ GT_EXPORT void __longjmp_chk(jmp_buf env, int v)
     __builtin_unreachable();
 }
 
+/* 0 or -errno, in the kernel's order (do_sigaltstack). */
+static int set_altstack(struct gt_g *g, const stack_t *ss, bool on)
+{
+    int mode = ss->ss_flags & ~GT_SS_AUTODISARM;
+    if (on)
+        return -EPERM;
+    if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK)
+        return -EINVAL;
+    if (mode == SS_DISABLE) {
+        g->altstack = (stack_t){.ss_flags = ss->ss_flags};
+        return 0;
+    }
+    if (ss->ss_size < MINSIGSTKSZ_)
+        return -ENOMEM;
+    g->altstack = *ss;
+    g->altstack.ss_flags &= GT_SS_AUTODISARM;
+    return 0;
+}
+
+/* Of the caller's frame: is it on the stack?  With SS_AUTODISARM it never counts as used. */
+static bool uses_altstack(const struct gt_g *g, uintptr_t sp)
+{
+    uintptr_t lo = (uintptr_t)g->altstack.ss_sp;
+    return !(g->altstack.ss_flags & (SS_DISABLE | GT_SS_AUTODISARM)) && sp > lo &&
+           sp <= lo + g->altstack.ss_size;
+}
+
 GT_EXPORT int sigaltstack(const stack_t *ss, stack_t *old)
 {
     struct gt_g *g = gt_self();
     if (!g)
         return REAL(sigaltstack)(ss, old);
-    uintptr_t sp = (uintptr_t)__builtin_frame_address(0), lo = (uintptr_t)g->altstack.ss_sp;
-    bool on = !(g->altstack.ss_flags & SS_DISABLE) && sp > lo && sp <= lo + g->altstack.ss_size;
-    stack_t was = g->altstack;
-    if (ss) {
-        if (on)
-            return (int)gt_ret(-EPERM);
-        if (ss->ss_flags & ~(SS_DISABLE | SS_ONSTACK | (int)(1u << 31)))
-            return (int)gt_ret(-EINVAL);
-        if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < 2048)
-            return (int)gt_ret(-ENOMEM);
-        g->altstack = *ss;
-        g->altstack.ss_flags &= SS_DISABLE;
-    }
-    if (old) {
-        *old = was;
-        if (on)
-            old->ss_flags |= SS_ONSTACK;
-    }
-    return 0;
+    bool on = uses_altstack(g, (uintptr_t)__builtin_frame_address(0));
+    stack_t was = g->altstack, want;
+    if (ss && !gt_arch_copy_user(&want, ss, sizeof(want)))
+        return (int)gt_ret(-EFAULT);
+    int r = ss ? set_altstack(g, &want, on) : 0;
+    if (on)
+        was.ss_flags |= SS_ONSTACK;
+    if (r == 0 && old && !gt_arch_copy_user(old, &was, sizeof(was)))
+        r = -EFAULT;
+    return (int)gt_ret(r);
 }
 
 /* ---- sending ---- */
@@ -251,19 +288,31 @@ static bool ended(struct gt_g *g)
     return st == GT_G_DEAD || st == GT_G_IDLE || (g->flags & GT_GF_EXITING);
 }
 
+static bool bad_signal(int sig)
+{
+    return sig < 0 || sig > 64 || sig == 32 || sig == 33;
+}
+
+static siginfo_t from_us(int sig, int code)
+{
+    siginfo_t si;
+    gt_memset(&si, 0, sizeof(si));
+    si.si_signo = sig;
+    si.si_code = code;
+    si.si_pid = sys_getpid();
+    si.si_uid = getuid();
+    return si;
+}
+
 GT_EXPORT int pthread_kill(pthread_t t, int sig)
 {
     struct gt_g *g = gt_g_of((void *)t);
     if (!g)
         return gt_thread_gone(t) ? 0 : REAL(pthread_kill)(t, sig);
-    if (sig < 0 || sig > 64 || sig == 32 || sig == 33)
+    if (bad_signal(sig))
         return EINVAL;
-    if (ended(g))
-        return 0;
-    siginfo_t si = {.si_signo = sig, .si_code = SI_TKILL};
-    si.si_pid = sys_getpid();
-    si.si_uid = getuid();
-    return send_to(g, sig, &si);
+    siginfo_t si = from_us(sig, SI_TKILL);
+    return ended(g) ? 0 : send_to(g, sig, &si);
 }
 
 GT_EXPORT int pthread_sigqueue(pthread_t t, int sig, const union sigval v)
@@ -271,42 +320,85 @@ GT_EXPORT int pthread_sigqueue(pthread_t t, int sig, const union sigval v)
     struct gt_g *g = gt_g_of((void *)t);
     if (!g)
         return REAL(pthread_sigqueue)(t, sig, v);
-    siginfo_t si = {.si_signo = sig, .si_code = SI_QUEUE};
-    si.si_pid = sys_getpid();
-    si.si_uid = getuid();
+    if (bad_signal(sig))
+        return EINVAL;
+    siginfo_t si = from_us(sig, SI_QUEUE);
     si.si_value = v;
     return ended(g) ? 0 : send_to(g, sig, &si);
 }
 
+/* NULL: no goroutine's. */
+static struct gt_g *g_of_tid(pid_t pid, pid_t tid)
+{
+    return load_acq(&gt_started) && pid == sys_getpid() ? gt_g_by_tid(tid) : NULL;
+}
+
 GT_EXPORT int tgkill(pid_t pid, pid_t tid, int sig)
 {
-    struct gt_g *g = pid == sys_getpid() ? gt_g_by_tid(tid) : NULL;
-    return g ? (int)gt_ret(-pthread_kill((pthread_t)g->tp, sig)) : REAL(tgkill)(pid, tid, sig);
+    struct gt_g *g = g_of_tid(pid, tid);
+    if (!g)
+        return REAL(tgkill)(pid, tid, sig);
+    if (bad_signal(sig) && sig != 32 && sig != 33)
+        return (int)gt_ret(-EINVAL);
+    return (int)gt_ret(ended(g) ? -ESRCH : -pthread_kill((pthread_t)g->tp, sig));
 }
 
 /* To our own process, with a handler: queued before we return, as the kernel does it, so that what
- * the caller does next can't overtake the signal. */
+ * the caller does next can't overtake the signal.  False: it is the kernel's. */
+static bool to_process(int sig, const siginfo_t *si, int *r)
+{
+    struct gt_g *g = gt_self();
+    if (!g || sig < 1 || bad_signal(sig))
+        return false;
+    gt_rt_enter(g);
+    int sent = gt_sig_send_process(sig, si);
+    gt_rt_leave(g);
+    *r = (int)gt_ret(sent < 0 ? sent : 0);
+    return sent != 0;
+}
+
 GT_EXPORT int kill(pid_t pid, int sig)
 {
-    struct gt_sigact a;
+    int r;
     if (gt_tid_is_goroutine(pid) && gt_self() && gt_g_by_tid(pid))
         pid = sys_getpid(); /* a thread's id names its process */
-    if (!gt_self() || pid != sys_getpid() || sig == 0 || gt_sig_action(sig, NULL, &a) != 0 ||
-        a.handler == (void *)SIG_DFL || a.handler == (void *)SIG_IGN)
-        return REAL(kill)(pid, sig);
-    struct gt_g *to = gt_sig_taker(sig);
-    if (!to)
-        return REAL(kill)(pid, sig);
-    siginfo_t si = {.si_signo = sig, .si_code = SI_USER};
-    si.si_pid = pid;
-    si.si_uid = getuid();
-    return (int)gt_ret(-send_to(to, sig, &si));
+    if (gt_self() && pid == sys_getpid()) {
+        siginfo_t si = from_us(sig, SI_USER);
+        if (to_process(sig, &si, &r))
+            return r;
+    }
+    return REAL(kill)(pid, sig);
+}
+
+GT_EXPORT int sigqueue(pid_t pid, int sig, const union sigval v)
+{
+    int r;
+    if (gt_tid_is_goroutine(pid) && gt_self() && gt_g_by_tid(pid))
+        pid = sys_getpid();
+    if (gt_self() && pid == sys_getpid()) {
+        siginfo_t si = from_us(sig, SI_QUEUE);
+        si.si_value = v;
+        if (to_process(sig, &si, &r))
+            return r;
+    }
+    return REAL(sigqueue)(pid, sig, v);
 }
 
 GT_EXPORT int raise(int sig)
 {
     struct gt_g *g = gt_self();
     return g ? (int)gt_ret(-pthread_kill((pthread_t)g->tp, sig)) : REAL(raise)(sig);
+}
+
+/* POSIX: it is delivered also when it is blocked or ignored; libc knows only the kernel's mask. */
+GT_EXPORT void abort(void)
+{
+    struct gt_g *g = gt_self();
+    gt_sigset set = GT_SIGBIT(SIGABRT);
+    if (g)
+        change_set(g, SIG_UNBLOCK, &set, NULL);
+    REAL(abort)();
+    __builtin_unreachable();
 }
 
 /* ---- waiting ---- */
@@ -347,8 +439,19 @@ GT_EXPORT int pause(void)
     return g ? suspend(g, NULL) : REAL(pause)();
 }
 
-/* The signal number, or -errno.  Process-directed ones come from the kernel, others from our queue.
- */
+/* One wait in the kernel, where process-directed ones come from. */
+static int wait_kernel(struct gt_g *g, gt_sigset set, siginfo_t *si, int64_t when)
+{
+    struct timespec ts = {0};
+    int64_t left = when < 0 ? 0 : when - gt_nanotime();
+    if (when >= 0 && left > 0)
+        ts = (struct timespec){.tv_sec = left / GT_SEC, .tv_nsec = left % GT_SEC};
+    int r = (int)gt_syscall_blocking(g, SYS_rt_sigtimedwait, (long)&set, (long)si,
+                                     when < 0 ? 0 : (long)&ts, sizeof(set), 0, 0);
+    return r > 0 && gt_sig_is_own(r, si) ? -EINTR : r;
+}
+
+/* The signal number, or -errno. */
 static int wait_set(struct gt_g *g, gt_sigset set, siginfo_t *info, int64_t when)
 {
     siginfo_t si;
@@ -356,31 +459,25 @@ static int wait_set(struct gt_g *g, gt_sigset set, siginfo_t *info, int64_t when
     set &= ~(GT_SIGBIT(SIGKILL) | GT_SIGBIT(SIGSTOP));
     gt_testcancel(g);
     gt_rt_enter(g);
-    store_seq(&g->waitset, set); /* pairs with gt_sig_send: it queues what we wait for */
+    gt_sig_wait_for(g, set);
     for (;;) {
         r = gt_sig_take(g, set, &si);
         if (r)
             break;
-        struct timespec ts = {0};
-        int64_t left = when < 0 ? 0 : when - gt_nanotime();
-        if (when >= 0 && left > 0)
-            ts = (struct timespec){.tv_sec = left / GT_SEC, .tv_nsec = left % GT_SEC};
-        r = (int)gt_syscall_blocking(g, SYS_rt_sigtimedwait, (long)&set, (long)&si,
-                                     when < 0 ? 0 : (long)&ts, sizeof(set), 0, 0);
+        r = wait_kernel(g, set, &si, when);
         if (r != -EINTR)
             break;
-        int got = gt_sig_take(g, set, &si);
-        if (got) {
-            r = got;
+        r = gt_sig_take(g, set, &si);
+        if (r)
             break;
-        }
-        store_rlx(&g->waitset, 0);
+        gt_sig_wait_for(g, 0);
         bool fail = gt_intr(g, false);
-        store_seq(&g->waitset, set);
+        r = -EINTR;
         if (fail)
             break;
+        gt_sig_wait_for(g, set);
     }
-    store_rlx(&g->waitset, 0);
+    gt_sig_wait_for(g, 0);
     gt_rt_leave(g);
     if (r > 0 && info)
         *info = si;
@@ -415,4 +512,150 @@ GT_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct ti
     if (ts && (ts->tv_nsec < 0 || ts->tv_nsec >= GT_SEC || ts->tv_sec < 0))
         return (int)gt_ret(-EINVAL);
     return (int)gt_ret(wait_set(g, to_set(set), info, gt_deadline_rel(ts)));
+}
+
+/* ---- the older interfaces ---- */
+
+GT_EXPORT int sighold(int sig)
+{
+    sigset_t s;
+    if (!gt_self())
+        return REAL(sighold)(sig);
+    sigemptyset(&s);
+    return sigaddset(&s, sig) ? -1 : sigprocmask(SIG_BLOCK, &s, NULL);
+}
+
+GT_EXPORT int sigrelse(int sig)
+{
+    sigset_t s;
+    if (!gt_self())
+        return REAL(sigrelse)(sig);
+    sigemptyset(&s);
+    return sigaddset(&s, sig) ? -1 : sigprocmask(SIG_UNBLOCK, &s, NULL);
+}
+
+GT_EXPORT int sigignore(int sig)
+{
+    struct sigaction a = {.sa_handler = SIG_IGN};
+    return ours() ? sigaction(sig, &a, NULL) : REAL(sigignore)(sig);
+}
+
+/* SIG_HOLD blocks; another disposition unblocks too. */
+GT_EXPORT sighandler_t sigset(int sig, sighandler_t h)
+{
+    struct sigaction a = {.sa_handler = h}, old;
+    sigset_t s, was;
+    if (!gt_self())
+        return REAL(sigset)(sig, h);
+    sigemptyset(&s);
+    if (h == SIG_ERR || sigaddset(&s, sig) < 0) {
+        gt_ret(-EINVAL);
+        return SIG_ERR;
+    }
+    if (h == SIG_HOLD ? sigaction(sig, NULL, &old) : sigaction(sig, &a, &old))
+        return SIG_ERR;
+    if (sigprocmask(h == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &s, &was))
+        return SIG_ERR;
+    return sigismember(&was, sig) ? SIG_HOLD : old.sa_handler;
+}
+
+/* X/Open's; BSD's takes a mask and has another name in today's headers. */
+int gt_xpg_sigpause(int sig) __asm__("__xpg_sigpause");
+GT_EXPORT int gt_xpg_sigpause(int sig)
+{
+    struct gt_g *g = gt_self();
+    if (!g)
+        return REAL(__xpg_sigpause)(sig);
+    if (sig < 1 || bad_signal(sig))
+        return (int)gt_ret(-EINVAL);
+    gt_sigset m = g->sigmask & ~GT_SIGBIT(sig);
+    return suspend(g, &m);
+}
+
+/* ---- timers ---- */
+
+/* The kernel must not see a goroutine's thread id: it signals the process, and core knows for whom.
+ */
+GT_EXPORT int timer_create(clockid_t clock, struct sigevent *ev, timer_t *out)
+{
+    struct gt_g *g = gt_self() && ev && ev->sigev_notify == SIGEV_THREAD_ID
+                         ? g_of_tid(sys_getpid(), ev->_sigev_un._tid)
+                         : NULL;
+    if (!g)
+        return REAL(timer_create)(clock, ev, out);
+    struct sigevent to_us = *ev;
+    to_us.sigev_notify = SIGEV_SIGNAL;
+    int r = REAL(timer_create)(clock, &to_us, out);
+    if (r == 0 && gt_sig_timer((int)(intptr_t)*out, g) != 0) {
+        REAL(timer_delete)(*out);
+        return (int)gt_ret(-EAGAIN);
+    }
+    return r;
+}
+
+GT_EXPORT int timer_delete(timer_t t)
+{
+    if (load_acq(&gt_started))
+        gt_sig_timer((int)(intptr_t)t, NULL);
+    return REAL(timer_delete)(t);
+}
+
+/* ---- system calls made by hand: sets of 8 bytes ---- */
+
+struct raw_action {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    gt_sigset mask;
+};
+
+static long raw_sigaction(const long *a)
+{
+    const struct raw_action *act = (const void *)a[1];
+    struct raw_action *old = (void *)a[2];
+    struct gt_sigact want, was;
+    if (act)
+        want = (struct gt_sigact){act->handler, (int)act->flags, act->mask};
+    long r = gt_sig_action((int)a[0], act ? &want : NULL, &was);
+    if (r == 0 && old)
+        *old = (struct raw_action){was.handler, (unsigned)was.flags, NULL, was.mask};
+    return r;
+}
+
+static long raw_send(struct gt_g *g, const long *a)
+{
+    const siginfo_t *si = (const void *)a[3];
+    struct gt_g *to = g_of_tid((pid_t)a[0], (pid_t)a[1]);
+    (void)g;
+    return to ? -send_to(to, (int)a[2], si)
+              : gt_syscall6(SYS_rt_tgsigqueueinfo, a[0], a[1], a[2], a[3], 0, 0);
+}
+
+static long raw_timedwait(struct gt_g *g, const long *a)
+{
+    const struct timespec *ts = (const void *)a[2];
+    if (ts && (ts->tv_nsec < 0 || ts->tv_nsec >= GT_SEC || ts->tv_sec < 0))
+        return -EINVAL;
+    return wait_set(g, *(const gt_sigset *)a[0], (siginfo_t *)a[1], gt_deadline_rel(ts));
+}
+
+long gt_raw_signal_call(struct gt_g *g, long nr, const long *a)
+{
+    switch (nr) {
+    case SYS_rt_sigaction:
+        return a[3] == 8 ? raw_sigaction(a) : -EINVAL;
+    case SYS_rt_sigprocmask:
+        return a[3] == 8 ? -change_set(g, (int)a[0], (const gt_sigset *)a[1], (gt_sigset *)a[2])
+                         : -EINVAL;
+    case SYS_rt_sigpending:
+        *(gt_sigset *)a[0] = pending_set(g);
+        return 0;
+    case SYS_rt_sigsuspend:
+        suspend(g, (const gt_sigset *)a[0]);
+        return -EINTR;
+    case SYS_rt_sigtimedwait:
+        return raw_timedwait(g, a);
+    default:
+        return raw_send(g, a);
+    }
 }

@@ -28,19 +28,23 @@ static bool bad_timespec(const struct timespec *ts)
     return ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= GT_SEC;
 }
 
-/* Relative sleep: 0, -EINTR with what is left in *rem, -EINVAL. */
+/* Relative sleep: 0, -EINTR with what is left in *rem, -EINVAL, -EFAULT. */
 static long sleep_rel(struct gt_g *g, const struct timespec *req, struct timespec *rem)
 {
-    if (bad_timespec(req))
+    struct timespec ts;
+    if (!gt_arch_copy_user(&ts, req, sizeof(ts)))
+        return -EFAULT;
+    if (bad_timespec(&ts))
         return -EINVAL;
     GT_CANCEL_POINT(g);
     gt_rt_enter(g);
-    int64_t when = gt_deadline_rel(req);
+    int64_t when = gt_deadline_rel(&ts);
     long r = gt_io_sleep(g, when);
     gt_rt_leave(g);
-    if (r == -EINTR && rem)
-        *rem = gt_io_left(when);
-    return r;
+    if (r != -EINTR || !rem)
+        return r;
+    ts = gt_io_left(when);
+    return gt_arch_copy_user(rem, &ts, sizeof(ts)) ? r : -EFAULT;
 }
 
 static int64_t clock_now(clockid_t clock)
@@ -64,11 +68,14 @@ static int64_t abs_deadline(clockid_t clock, const struct timespec *abs)
 
 static long sleep_abs(struct gt_g *g, clockid_t clock, const struct timespec *abs)
 {
-    if (bad_timespec(abs))
+    struct timespec ts;
+    if (!gt_arch_copy_user(&ts, abs, sizeof(ts)))
+        return -EFAULT;
+    if (bad_timespec(&ts))
         return -EINVAL;
     GT_CANCEL_POINT(g);
     gt_rt_enter(g);
-    long r = gt_io_sleep(g, abs_deadline(clock, abs));
+    long r = gt_io_sleep(g, abs_deadline(clock, &ts));
     gt_rt_leave(g);
     return r;
 }

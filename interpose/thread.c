@@ -214,10 +214,12 @@ static int await_death(struct gt_g *self, struct gt_g *g, int64_t when)
         enum gt_wake o = gt_sema_park(&w, GT_R_JOIN, when, self ? GT_PARK_INTR : 0);
         if (o == GT_WAKE_TIMEOUT)
             return ETIMEDOUT;
-        if (o == GT_WAKE_SIGNAL && self) {
-            if (gt_cancel_wanted(self))
-                store_rel(&g->joiner, NULL);
+        if (o == GT_WAKE_SIGNAL && self) { /* neither cancellation nor a jump comes back */
+            struct gt_g *none = NULL;
+            store_rel(&g->joiner, NULL);
             gt_intr(self, true);
+            if (!cas_acqrel(&g->joiner, &none, self))
+                return EINVAL;
         }
     }
     return 0;
@@ -253,7 +255,7 @@ static int join(pthread_t t, void **res, int64_t when)
         if (res)
             *res = g->result;
         gt_gfree(g);
-    } else {
+    } else if (r == ETIMEDOUT) {
         store_rel(&g->joiner, NULL);
     }
     if (self)

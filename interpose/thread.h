@@ -30,6 +30,13 @@ struct gt_g *gt_thread_self(void);
 bool gt_thread_gone(pthread_t t);
 /* Would a cancellation point act now? */
 bool gt_cancel_wanted(const struct gt_g *g);
+/* Switches cancellation off for a call that is no cancellation point; was it off already? */
+bool gt_cancel_hold(struct gt_g *g);
+void gt_cancel_unhold(struct gt_g *g);
+/* futex(2), called by number.  g may be NULL.  A result or -errno. */
+long gt_futex_call(struct gt_g *g, const long *a);
+/* rt_sigaction and its like, called by number, with the kernel's types.  A result or -errno. */
+long gt_raw_signal_call(struct gt_g *g, long nr, const long *a);
 /* Runs fn(arg) with the thread pointer on the block that libc's list has for this kernel thread. */
 long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
 /* Takes in what dlopen has loaded since the last time (TLS images, text ranges). */

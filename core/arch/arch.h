@@ -39,7 +39,13 @@ long gt_arch_syscall_intr(const void *flag, long nr, long a, long b, long c, lon
  * system call was made, which is now left. */
 bool gt_arch_syscall_abort(void *uc);
 
-/* Called with return address kept in *g_save as no frame survives the child: see vfork.c. */
+/* Copies n bytes where either side may be an address that the program got wrong: false, when it
+ * faults.  Only on a goroutine.  The fault's handler calls gt_arch_copy_fault() with the
+ * interrupted context: true when it was this copy, which is now left. */
+bool gt_arch_copy_user(void *dst, const void *src, size_t n);
+bool gt_arch_copy_fault(void *uc);
+
+/* The interrupted instruction and stack pointer. */
 uintptr_t gt_arch_uc_pc(const void *uc);
 uintptr_t gt_arch_uc_sp(const void *uc);
 

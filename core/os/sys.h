@@ -96,6 +96,14 @@ static inline int sys_getpid(void)
 {
     return (int)GT_SYS3(SYS_getpid, 0, 0, 0);
 }
+static inline int sys_kill(int pid, int sig)
+{
+    return (int)GT_SYS3(SYS_kill, pid, sig, 0);
+}
+static inline int sys_tgsigqueueinfo(int pid, int tid, int sig, const siginfo_t *si)
+{
+    return (int)GT_SYS6(SYS_rt_tgsigqueueinfo, pid, tid, sig, si, 0, 0);
+}
 static inline int sys_tgkill(int pid, int tid, int sig)
 {
     return (int)GT_SYS3(SYS_tgkill, pid, tid, sig);

@@ -108,7 +108,7 @@ static struct gt_g *park_g0(struct gt_m *m, struct gt_g *g)
     return g;
 }
 
-/* What may end a sleep early: locks are no cancellation points. */
+/* What may end a sleep early: locks and futexes are no cancellation points. */
 static uint32_t may_interrupt(enum gt_reason why)
 {
     switch (why) {
@@ -116,6 +116,8 @@ static uint32_t may_interrupt(enum gt_reason why)
     case GT_R_RWLOCK:
     case GT_R_ONCE:
     case GT_R_BARRIER:
+    case GT_R_FUTEX:
+    case GT_R_NONE:
         return GT_ATT_SIGNAL;
     default:
         return GT_ATT_SIGNAL | GT_ATT_CANCEL;

@@ -143,8 +143,10 @@ static void g_init(struct gt_g *g, int tid)
     store_rlx(&g->spins, 0);
     g->cleanup = g->old_cleanup = NULL;
     g->sigseq = 0;
-    g->sigq = NULL;
+    g->sigq = g->sigqlast = NULL;
     store_rlx(&g->siginbox, NULL);
+    store_rlx(&g->sigpend[0], 0);
+    store_rlx(&g->sigpend[1], 0);
     store_rlx(&g->waitset, 0);
     store_rlx(&g->intr_ticket, 0);
     g->name[0] = '\0';

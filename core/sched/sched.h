@@ -88,11 +88,13 @@ static inline void gt_rt_enter(struct gt_g *g)
 static inline void gt_rt_leave(struct gt_g *g)
 {
     uint32_t d = load_rlx(&g->in_rt) - 1;
-    if (unlikely(d == 0 && load_rlx(&g->attention)))
-        gt_rt_attend(g);
     GT_COMPILER_BAR();
     store_rlx(&g->in_rt, d);
-    /* whoever sets attention after our look sends SIGURG, whose handler now finds in_rt 0 */
+    GT_COMPILER_BAR();
+    /* whoever sets attention sends SIGURG: its handler finds in_rt 0, or ran before the store, and
+     * then we see what it was about */
+    if (unlikely(d == 0 && load_rlx(&g->attention)))
+        gt_rt_attend(g);
 }
 
 /* In a runtime section whose m->mcache is NULL: finds the mcache of its P (makes one, if the P has

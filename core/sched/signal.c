@@ -6,22 +6,31 @@
  * every handled signal, on the M's own alternate stack, with everything blocked, and leaves its
  * kernel frame at once:
  *
- *   where the signal hit                         what the trampoline does
- *   user code of goroutine g, g may take it      queues it on g and injects a call of injected() at
- * the interrupted instruction (gt_arch_inject): the handler runs there, may park, longjmp the
- * runtime (g->in_rt > 0), or g's system    queues it on g; g acts when it leaves the runtime
- * (gt_rt_leave).  A call                                         system call not yet made is
- * abandoned with EINTR g0, or a g that blocks it, or another is     queues it for sysmon, which
- * hands it to a goroutine that takes it and to have it                                   wakes that
- * one (gt_sig_route) a foreign kernel thread, a vfork child,      calls the handler right there, as
- * without us before start
+ *   where the signal hit                  what the trampoline does
+ *   user code of a goroutine that takes   queues it there and injects a call of injected() at the
+ *   it                                    interrupted instruction (gt_arch_inject): the handler
+ *                                         runs there, may park, longjmp, be preempted
+ *   the runtime, on such a goroutine      queues it; it acts when it leaves the runtime
+ *   (g->in_rt > 0)                        (gt_rt_leave); a call not yet made ends with EINTR
+ *   g0, or a goroutine that blocks it,    queues it for the one that takes it, and for sysmon,
+ *   or another is to have it              which wakes that one (gt_sig_route)
+ *   a foreign kernel thread, a vfork      calls the handler right there, as without us
+ *   child, before the start
  *
- * Nothing here takes a lock in the trampoline: nodes come from a fixed table by CAS, and go to an
- * inbox by CAS.
+ * Nothing here takes a lock in the trampoline: pending signals are queued by CAS (sigq.c).
+ *
+ * Handlers of several signals that are pending together are stacked as the kernel stacks their
+ * frames: the first that is dequeued is entered last, and alone decides about SA_RESTART.
  *
  * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block
  * it (the kernel prefers the main thread, and programs rely on that), else to any that does not.
- * None: held until a mask changes.
+ * None: held until a mask changes.  One whose taker blocks it or ends before it has run goes back
+ * to sysmon for another.  Of those that measure CPU time (SIGPROF, SIGVTALRM) the taker is whoever
+ * ran.
+ *
+ * A goroutine that runs is told of a signal by SIGURG, except where it may be in a system call that
+ * nobody announced: there by the signal itself, marked as ours, so that the kernel ends or restarts
+ * the call as the program's SA_RESTART says.
  *
  * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon
  * takes what no running M takes: it blocks exactly what all goroutines block, so a signal that
@@ -48,9 +57,10 @@
 #include "core/os/tcb.h"
 #include "core/sched/dump.h"
 #include "core/sched/sched_int.h"
+#include "core/sched/sigq.h"
 
 #define NSIG_          64
-#define NNODES         4096
+#define NTIMERS        256
 #define SPIN_SPAN      512 /* bytes of text that a spinning loop may take */
 #define SIGSTACK       (64ul << 10)
 #define MAIN_STACK_MAX (1ul << 30)  /* of an unlimited one */
@@ -61,33 +71,23 @@
 #define CRASH                                                                                      \
     (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
      GT_SIGBIT(SIGABRT) | GT_SIGBIT(SIGQUIT) | GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
-#define SYNC                                                                                       \
-    (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
-     GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
-
 extern char gt_arch_restorer[];
 void gt_arch_call_on(void *sp, void (*fn)(void *), void *arg);
-
-struct gt_signode {
-    _Atomic uint32_t used;
-    struct gt_signode *next;
-    struct gt_g *to; /* NULL: process-directed */
-    uint64_t goid;   /* of to, when it was sent: a later tenant does not get it */
-    int sig;
-    siginfo_t info;
-};
 
 static struct {
     struct {
         _Atomic uint32_t seq; /* odd: being written; pairs with act_read */
         struct gt_sigact a;
     } act[NSIG_ + 1];
-    struct gt_lock lock; /* SIGNAL: act writers, counts */
-    struct gt_signode node[NNODES];
-    _Atomic uint32_t nodehint;
+    struct gt_lock lock;                /* SIGNAL: act writers, counts */
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
+    _Atomic gt_sigset held_set; /* sysmon stores, sigpending and sigwait read */
+    struct {
+        _Atomic uint32_t id; /* 0: free, else 1 + the kernel's number; store release after g */
+        const struct gt_g *g;
+    } timer[NTIMERS];           /* SIGNAL lock to change */
     uint32_t nblock[NSIG_ + 1]; /* SIGNAL lock: goroutines that block it */
     _Atomic uint32_t nlive;
     _Atomic bool anymask;        /* some goroutine has ever blocked something */
@@ -132,6 +132,15 @@ static bool is_function(const void *h)
     return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
 }
 
+/* What is sent is discarded, what is pending too. */
+static bool ignores(const struct gt_sigact *a, int sig)
+{
+    const gt_sigset quiet =
+        GT_SIGBIT(SIGCHLD) | GT_SIGBIT(SIGURG) | GT_SIGBIT(SIGWINCH) | GT_SIGBIT(SIGCONT);
+    return a->handler == (void *)SIG_IGN ||
+           (a->handler == (void *)SIG_DFL && (quiet & GT_SIGBIT(sig)));
+}
+
 /* Tells the kernel what the program's action means for us. */
 static void install(int sig, const struct gt_sigact *a)
 {
@@ -141,7 +150,7 @@ static void install(int sig, const struct gt_sigact *a)
     if (is_function(a->handler) || crash || sig == SIGURG) {
         k.handler = (void *)tramp;
         k.flags |= SA_SIGINFO | SA_ONSTACK;
-        k.mask = ~SYNC;
+        k.mask = ~GT_SIG_SYNC;
         if (sig == SIGURG)
             k.flags |= SA_RESTART;
     }
@@ -164,111 +173,31 @@ int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
         a.mask &= ~UNBLOCKABLE;
         act_write(sig, &a);
         install(sig, &a);
+        if (ignores(&a, sig))
+            gt_sigq_forget(sig);
     }
     gt_unlock(&S.lock, GT_RANK_SIGNAL);
     sys_sigprocmask(SIG_SETMASK, &saved, NULL);
     return 0;
 }
 
-/* ---- nodes ---- */
-
-static struct gt_signode *node_get(int sig, const siginfo_t *info)
-{
-    uint32_t h = add_rlx(&S.nodehint, 1);
-    for (uint32_t i = 0; i < NNODES; i++) {
-        struct gt_signode *n = &S.node[(h + i) % NNODES];
-        uint32_t zero = 0;
-        if (load_rlx(&n->used) || !cas_acq(&n->used, &zero, 1))
-            continue;
-        n->sig = sig;
-        n->to = NULL;
-        if (info) {
-            n->info = *info;
-        } else {
-            gt_memset(&n->info, 0, sizeof(n->info));
-            n->info.si_signo = sig;
-            n->info.si_code = SI_TKILL;
-            n->info.si_pid = sys_getpid();
-        }
-        return n;
-    }
-    return NULL;
-}
-
-static void node_put(struct gt_signode *n)
-{
-    store_rel(&n->used, 0);
-}
-
-static void push(_Atomic(struct gt_signode *) *list, struct gt_signode *n)
-{
-    struct gt_signode *old = load_rlx(list);
-    do
-        n->next = old;
-    while (!cas_rel(list, &old, n));
-}
-
-/* Moves the inbox to the end of the private queue, oldest first. */
-static void drain(struct gt_g *g)
-{
-    struct gt_signode *n = xchg_acq(&g->siginbox, NULL), *rev = NULL;
-    while (n) {
-        struct gt_signode *next = n->next;
-        n->next = rev;
-        rev = n;
-        n = next;
-    }
-    struct gt_signode **at = &g->sigq;
-    while (*at)
-        at = &(*at)->next;
-    while (rev) {
-        struct gt_signode *next = rev->next, *same = g->sigq;
-        rev->next = NULL;
-        while (same && (same->sig != rev->sig || rev->sig >= 34))
-            same = same->next;
-        if (same) { /* a standard signal is pending once */
-            node_put(rev);
-        } else {
-            *at = rev;
-            at = &rev->next;
-        }
-        rev = next;
-    }
-}
-
-/* Takes the first pending one out of `set`. */
-static struct gt_signode *take(struct gt_g *g, gt_sigset set)
-{
-    drain(g);
-    for (struct gt_signode **at = &g->sigq; *at; at = &(*at)->next) {
-        struct gt_signode *n = *at;
-        if (set & GT_SIGBIT(n->sig)) {
-            *at = n->next;
-            return n;
-        }
-    }
-    return NULL;
-}
+/* ---- what is pending ---- */
 
 int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info)
 {
-    struct gt_signode *n = take(g, set);
+    struct gt_signode *n = gt_sigq_take(g, set);
     if (!n)
         return 0;
     int sig = n->sig;
     if (info)
         *info = n->info;
-    node_put(n);
+    gt_signode_put(n);
     return sig;
 }
 
 gt_sigset gt_sig_pending(struct gt_g *g)
 {
-    gt_sigset set = 0;
-    drain(g);
-    for (struct gt_signode *n = g->sigq; n; n = n->next)
-        set |= GT_SIGBIT(n->sig);
-    return set;
+    return gt_sigq_set(g) | load_acq(&S.held_set);
 }
 
 /* ---- masks ---- */
@@ -295,6 +224,20 @@ static void wake_sysmon(void)
     store_rlx(&gt_sched.sysmonwait, 0);
     add_acqrel(&gt_sched.sysmon_note, 1);
     gt_futex_wake(&gt_sched.sysmon_note, 1);
+}
+
+/* For another goroutine than the one that has it, or for none yet. */
+static void to_sysmon(struct gt_signode *n)
+{
+    gt_signode_push(&S.route, n);
+    wake_sysmon();
+}
+
+void gt_sig_wait_for(struct gt_g *g, gt_sigset set)
+{
+    store_seq(&g->waitset, set); /* pairs with gt_sig_send: it queues what we wait for */
+    if (load_acq(&S.held_set) & set)
+        wake_sysmon();
 }
 
 /* After a change under the lock: sysmon follows; a growing set is waited for. */
@@ -350,31 +293,48 @@ void gt_signal_newg(struct gt_g *g)
         recount(0, g->sigmask, 1);
 }
 
+/* Of a goroutine that ends: thread-directed ones die with it. */
+static void drop_or_route(struct gt_signode *n)
+{
+    if (n->shared)
+        to_sysmon(n);
+    else
+        gt_signode_put(n);
+}
+
+/* GT_GF_EXITING is set: pairs with post. */
 void gt_signal_exitg(struct gt_g *g)
 {
     struct gt_signode *n;
-    while ((n = take(g, ~0ull)) != NULL) /* thread-directed ones die with it */
-        node_put(n);
+    while ((n = gt_sigq_take(g, ~0ull)) != NULL)
+        drop_or_route(n);
     if (!g->sigmask && !load_rlx(&S.anymask))
         add_rlx(&S.nlive, -1u);
     else
         recount(g->sigmask, 0, -1);
 }
 
+static void set_mask_here(struct gt_g *g, gt_sigset mask)
+{
+    g->sigmask = mask;
+    gt_m_setmask(g->m, gt_kmask_of(mask));
+}
+
+/* What is unblocked here is unblocked on this M before sysmon may take it: so this M gets all that
+ * waits in the kernel, in its order.  What is blocked here sysmon blocks first, when all do. */
 static void set_mask(struct gt_g *g, gt_sigset mask)
 {
+    gt_sigset old = g->sigmask;
     mask &= ~UNBLOCKABLE;
-    if (mask == g->sigmask)
+    if (mask == old)
         return;
     if (!load_rlx(&S.anymask))
         store_rlx(&S.anymask, true);
-    gt_sigset old = g->sigmask;
-    g->sigmask = mask;
-    /* what is unblocked is delivered to this M now, before sysmon could take it: one that was
-     * pending runs its handler before we return */
-    gt_m_setmask(g->m, gt_kmask_of(mask & old));
+    if (old & ~mask)
+        set_mask_here(g, old & mask);
     recount(old, mask, 0);
-    gt_m_setmask(g->m, gt_kmask_of(mask));
+    if (mask & ~old)
+        set_mask_here(g, mask);
     if (load_acq(&S.nheld)) { /* perhaps this one takes what nobody took */
         wake_sysmon();
     }
@@ -383,8 +343,46 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
 void gt_sig_setmask(struct gt_g *g, gt_sigset mask)
 {
     set_mask(g, mask);
-    if (g->sigq || load_acq(&g->siginbox))
+    if (gt_sigq_any(g))
         gt_run_signals(g);
+}
+
+/* ---- who takes it ---- */
+
+struct pick {
+    int sig;
+    struct gt_g *g;
+    int best;
+};
+
+static void consider(struct gt_g *g, void *arg)
+{
+    struct pick *p = arg;
+    gt_sigset bit = GT_SIGBIT(p->sig);
+    uint32_t st = load_acq(&g->status);
+    int score = 0;
+    if (st == GT_G_DEAD || st == GT_G_IDLE || (g->flags & GT_GF_EXITING))
+        return;
+    if (load_acq(&g->waitset) & bit)
+        score = 4;
+    else if (g->sigmask & bit)
+        return;
+    else if (g == gt_sched.g1)
+        score = 3;
+    else
+        score = st == GT_G_RUN ? 2 : 1;
+    if (score > p->best) {
+        p->best = score;
+        p->g = g;
+    }
+}
+
+/* The goroutine that takes a process-directed signal now; NULL: all block it. */
+static struct gt_g *taker(int sig)
+{
+    struct pick p = {.sig = sig};
+    gt_foreach_g(consider, &p);
+    return p.g;
 }
 
 /* ---- delivery on the goroutine ---- */
@@ -419,44 +417,82 @@ static void die_by(int sig)
     sys_tgkill(sys_getpid(), sys_gettid(), sig);
 }
 
-/* Runs one handler with the runtime section left.  Returns whether it restarts system calls. */
-static bool deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *uc)
+enum delivered { NO_HANDLER, NO_RESTART, RESTART };
+
+static enum delivered by_default(const struct gt_sigact *a, int sig)
+{
+    if (!ignores(a, sig))
+        die_by(sig);
+    return NO_HANDLER;
+}
+
+/* What the kernel does to the alternate stack when it sets a frame up. */
+static void arm_stack(struct gt_g *g, ucontext_t *uc)
+{
+    uc->uc_stack = g->altstack;
+    if (g->altstack.ss_flags & GT_SS_AUTODISARM)
+        g->altstack = (stack_t){.ss_flags = SS_DISABLE};
+}
+
+/* And when the frame is left. */
+static void rearm_stack(struct gt_g *g, const ucontext_t *uc)
+{
+    const int known = SS_DISABLE | SS_ONSTACK | GT_SS_AUTODISARM;
+    if (!(uc->uc_stack.ss_flags & ~known))
+        g->altstack = uc->uc_stack;
+}
+
+/* Runs one handler with the runtime section left; those of what else is pending first, on top. */
+static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *uc)
 {
     struct gt_sigact a = act_read(n->sig);
     siginfo_t info = n->info;
     int sig = n->sig;
-    node_put(n);
-    if (!is_function(a.handler)) {
-        if (a.handler == (void *)SIG_DFL && sig != SIGCHLD && sig != SIGURG && sig != SIGWINCH &&
-            sig != SIGCONT)
-            die_by(sig);
-        return true;
-    }
+    gt_signode_put(n);
+    if (!is_function(a.handler))
+        return by_default(&a, sig);
     if (a.flags & SA_RESETHAND) {
-        struct gt_sigact dfl = {.handler = (void *)SIG_DFL, .flags = a.flags};
+        struct gt_sigact dfl = {.handler = (void *)SIG_DFL, .flags = a.flags, .mask = a.mask};
         gt_sig_action(sig, &dfl, NULL);
     }
     gt_sigset old = g->sigmask;
     set_mask(g, old | a.mask | (a.flags & SA_NODEFER ? 0 : GT_SIGBIT(sig)));
     gt_memcpy(&uc->uc_sigmask, &old, sizeof(old));
-    uc->uc_stack = g->altstack;
-    g->sigseq++;
-    gt_stat_add(signals_delivered, 1);
-    struct call c = {.handler = a.handler, .sig = sig, .info = &info, .uc = uc};
-    uint32_t depth = load_rlx(&g->in_rt);
     bool alt = (a.flags & SA_ONSTACK) && !(g->altstack.ss_flags & SS_DISABLE) &&
                !on_altstack(g, (uintptr_t)__builtin_frame_address(0));
+    char *top = (char *)g->altstack.ss_sp + g->altstack.ss_size;
+    arm_stack(g, uc);
+    g->sigseq++;
+    gt_stat_add(signals_delivered, 1);
+    if (gt_sigq_any(g))
+        gt_run_signals_uc(g, NULL, NULL);
+    struct call c = {.handler = a.handler, .sig = sig, .info = &info, .uc = uc};
+    uint32_t depth = load_rlx(&g->in_rt);
     GT_COMPILER_BAR();
     store_rlx(&g->in_rt, 0);
     if (alt)
-        gt_arch_call_on((char *)g->altstack.ss_sp + g->altstack.ss_size, call_handler, &c);
+        gt_arch_call_on(top, call_handler, &c);
     else
         call_handler(&c);
     store_rlx(&g->in_rt, depth - 1);
     gt_rt_enter(g);
+    rearm_stack(g, uc);
     gt_memcpy(&old, &uc->uc_sigmask, sizeof(old));
     set_mask(g, old);
-    return a.flags & SA_RESTART;
+    return a.flags & SA_RESTART ? RESTART : NO_RESTART;
+}
+
+/* Process-directed ones that this goroutine does not take after all, and another does. */
+static void give_back(struct gt_g *g)
+{
+    gt_sigset mine = g->sigmask & ~load_rlx(&g->waitset), set = gt_sigq_set(g) & mine;
+    for (int sig = 1; set; sig++, set >>= 1) {
+        struct gt_signode *n;
+        if (!(set & 1) || !taker(sig))
+            continue;
+        while ((n = gt_sigq_take_shared(g, GT_SIGBIT(sig))) != NULL)
+            to_sysmon(n);
+    }
 }
 
 int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart)
@@ -465,17 +501,19 @@ int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart)
     int ran = 0;
     struct gt_signode *n;
     and_acqrel(&g->attention, ~GT_ATT_SIGNAL);
-    while ((n = take(g, ~g->sigmask)) != NULL) {
+    while ((n = gt_sigq_take(g, ~g->sigmask)) != NULL) {
         ucontext_t *u = uc;
         if (!u) {
             gt_memset(&synth, 0, sizeof(synth));
             gt_arch_getcontext(&synth);
             u = &synth;
         }
-        ran++;
-        if (!deliver(g, n, u) && norestart)
+        enum delivered d = deliver(g, n, u);
+        if (d != NO_HANDLER && ran++ == 0 && d == NO_RESTART && norestart)
             *norestart = true;
     }
+    if (g->sigq)
+        give_back(g);
     return ran;
 }
 
@@ -486,47 +524,61 @@ void gt_run_signals(struct gt_g *g)
 
 bool gt_intr(struct gt_g *g, bool restart)
 {
-    bool norestart = false;
+    bool norestart = false; /* of the first handler */
     int ran = 0;
     if ((load_rlx(&g->attention) & GT_ATT_CANCEL) && gt_cancel_act)
         gt_cancel_act(g);
     and_acqrel(&g->attention, ~GT_ATT_SIGNAL); /* before the look: a later one sets it again */
-    if (g->sigq || load_acq(&g->siginbox))
+    if (gt_sigq_any(g))
         ran = gt_run_signals_uc(g, NULL, &norestart);
     return ran && (norestart || !restart);
 }
 
-/* Depth 1, about to leave: yield, handlers. */
+/* The runtime has been left, and somebody wants attention: handlers, and a yield where one may be.
+ */
+static void attend(struct gt_g *g, bool yields)
+{
+    const uint32_t mine = GT_ATT_SIGNAL | (yields ? GT_ATT_PREEMPT : 0);
+    while (load_rlx(&g->attention) & mine) {
+        gt_rt_enter(g);
+        if (yields && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
+            gt_stat_add(preemptions, 1);
+            g->nivcsw += gt_gosched(g);
+        }
+        if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
+            gt_run_signals(g);
+        GT_COMPILER_BAR();
+        store_rlx(&g->in_rt, load_rlx(&g->in_rt) - 1);
+        GT_COMPILER_BAR();
+    }
+}
+
 void gt_rt_attend(struct gt_g *g)
 {
-    if (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT) {
-        gt_stat_add(preemptions, 1);
-        g->nivcsw += gt_gosched(g);
-    }
-    if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
-        gt_run_signals(g);
+    attend(g, true);
 }
 
 void gt_rt_attend_at(struct gt_g *g, uintptr_t pc)
 {
-    gt_rt_enter(g);
-    if (gt_preemptible(pc))
-        gt_rt_attend(g);
-    else if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
-        gt_run_signals(g);
-    store_rlx(&g->in_rt, load_rlx(&g->in_rt) - 1);
+    attend(g, gt_preemptible(pc));
 }
 
 /* ---- sending ---- */
 
-void gt_kick(struct gt_g *g)
+/* Wakes g if it sleeps; the M that runs it is to be told, else. */
+static struct gt_m *wake_or_find(struct gt_g *g)
 {
     fence_seq(); /* pairs with gt_park: attention was set before we look for a sleeper */
     uint64_t t = load_rlx(&g->intr_ticket);
     if ((t & load_rlx(&g->attention) & 0xff) && gt_park_wake(&g->pk, t & GT_PK_SEQ, GT_WAKE_SIGNAL))
-        return;
-    struct gt_m *m = g->m;
-    if (m && g != gt_tls.g)
+        return NULL;
+    return g != gt_tls.g ? g->m : NULL;
+}
+
+void gt_kick(struct gt_g *g)
+{
+    struct gt_m *m = wake_or_find(g);
+    if (m)
         gt_send_preempt(m);
 }
 
@@ -535,11 +587,61 @@ void gt_send_preempt(struct gt_m *m)
     sys_tgkill(sys_getpid(), m->ktid, SIGURG);
 }
 
-static void post(struct gt_g *g, struct gt_signode *n)
+/* The same for a signal that has been queued; told: g had been told of another before, and has not
+ * looked yet. */
+static void kick_for(struct gt_g *g, int sig, bool told)
+{
+    struct gt_m *m = wake_or_find(g);
+    if (!m || told)
+        return;
+    uint32_t st = load_acq(&g->status);
+    if (load_acq(&g->in_rt) == 0 && (st == GT_G_RUN || st == GT_G_CALL)) {
+        siginfo_t si;
+        gt_memset(&si, 0, sizeof(si));
+        si.si_signo = sig;
+        si.si_code = SI_QUEUE;
+        si.si_pid = sys_getpid();
+        si.si_value.sival_ptr = &S;
+        if (sys_tgsigqueueinfo(si.si_pid, m->ktid, sig, &si) == 0)
+            return;
+    }
+    gt_send_preempt(m);
+}
+
+bool gt_sig_is_own(int sig, const siginfo_t *info)
+{
+    if (info->si_code == SI_QUEUE)
+        return info->si_value.sival_ptr == &S && info->si_pid == sys_getpid();
+    return sig == SIGURG && info->si_code == SI_TKILL && info->si_pid == sys_getpid();
+}
+
+/* Queues n on g.  Was attention asked for before? */
+static bool post(struct gt_g *g, struct gt_signode *n)
 {
     n->to = g;
-    push(&g->siginbox, n);
-    or_acqrel(&g->attention, GT_ATT_SIGNAL);
+    gt_sigq_add(g, n);
+    bool told = or_acqrel(&g->attention, GT_ATT_SIGNAL) & GT_ATT_SIGNAL;
+    fence_seq(); /* pairs with gt_signal_exitg: it has the flag set, then empties the queue */
+    if (unlikely(__atomic_load_n(&g->flags, __ATOMIC_RELAXED) & GT_GF_EXITING)) {
+        struct gt_signode *list = gt_signode_list(&g->siginbox), *next;
+        for (; list; list = next) {
+            next = list->next;
+            list->to = NULL;
+            drop_or_route(list);
+        }
+    }
+    return told;
+}
+
+/* Nobody queues it: what its default action does to the process. */
+static void act_on_process(const struct gt_g *g, const struct gt_sigact *a, int sig)
+{
+    if (ignores(a, sig))
+        return;
+    if (g == gt_self())
+        sys_tgkill(sys_getpid(), sys_gettid(), sig);
+    else
+        sys_kill(sys_getpid(), sig);
 }
 
 int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info)
@@ -549,97 +651,85 @@ int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info)
     if (sig == 0)
         return 0;
     struct gt_sigact a = act_read(sig);
-    bool waits = (load_acq(&g->waitset) | g->sigmask) & GT_SIGBIT(sig);
-    if (!waits && (a.handler == (void *)SIG_IGN))
-        return 0;
-    if (!waits && a.handler == (void *)SIG_DFL) {
-        /* the action is the process's: the kernel knows it */
-        sys_tgkill(sys_getpid(), sys_gettid(), sig);
+    bool waits = (load_acq(&g->waitset) | g->sigmask) & ~UNBLOCKABLE & GT_SIGBIT(sig);
+    if (!waits && !is_function(a.handler)) {
+        act_on_process(g, &a, sig);
         return 0;
     }
-    struct gt_signode *n = node_get(sig, info);
+    struct gt_signode *n = gt_signode_get(sig, info);
     if (!n)
         return -EAGAIN;
-    post(g, n);
-    gt_kick(g);
+    kick_for(g, sig, post(g, n));
     return 0;
+}
+
+int gt_sig_send_process(int sig, const siginfo_t *info)
+{
+    struct gt_sigact a = act_read(sig);
+    struct gt_g *g = is_function(a.handler) ? taker(sig) : NULL;
+    if (!g)
+        return 0;
+    struct gt_signode *n = gt_signode_get(sig, info);
+    if (!n)
+        return -EAGAIN;
+    n->shared = true;
+    kick_for(g, sig, post(g, n));
+    return 1;
 }
 
 /* ---- routing, in sysmon ---- */
 
-struct pick {
-    int sig;
-    struct gt_g *g;
-    int best;
-};
-
-static void consider(struct gt_g *g, void *arg)
+/* Hands one on.  False: nobody takes it. */
+static bool route_one(struct gt_signode *n)
 {
-    struct pick *p = arg;
-    gt_sigset bit = GT_SIGBIT(p->sig);
-    uint32_t st = load_acq(&g->status);
-    int score = 0;
-    if (st == GT_G_DEAD || st == GT_G_IDLE || (g->flags & GT_GF_EXITING))
-        return;
-    if (load_acq(&g->waitset) & bit)
-        score = 4;
-    else if (g->sigmask & bit)
-        return;
-    else if (g == gt_sched.g1)
-        score = 3;
-    else
-        score = st == GT_G_RUN ? 2 : 1;
-    if (score > p->best) {
-        p->best = score;
-        p->g = g;
+    struct gt_g *to = n->to;
+    int sig = n->sig;
+    if (!sig) { /* only a kick */
+        gt_signode_put(n);
+        gt_kick(to);
+        return true;
     }
+    struct gt_sigact a = act_read(sig);
+    if (!to)
+        to = taker(sig);
+    if (!to && !ignores(&a, sig))
+        return false;
+    if (!to) {
+        gt_signode_put(n);
+        return true;
+    }
+    kick_for(to, sig, post(to, n));
+    return true;
 }
 
 void gt_sig_route(void)
 {
-    struct gt_signode *list = xchg_acq(&S.route, NULL), *held = S.held;
+    struct gt_signode *list[2] = {S.held, gt_signode_list(&S.route)}, **end = &S.held, *next;
+    gt_sigset set = 0;
+    uint32_t held = 0;
+    if (!list[0] && !list[1])
+        return;
     S.held = NULL;
-    store_rlx(&S.nheld, 0);
-    while (list || held) {
-        struct gt_signode **from = list ? &list : &held, *n = *from;
-        *from = n->next;
-        struct pick p = {.sig = n->sig, .g = n->to};
-        if (!n->sig) { /* only a kick */
-            gt_kick(n->to);
-            node_put(n);
-            continue;
+    for (int i = 0; i < 2; i++)
+        for (struct gt_signode *n = list[i]; n; n = next) {
+            next = n->next;
+            int sig = n->sig;
+            if (route_one(n))
+                continue;
+            n->next = NULL;
+            *end = n;
+            end = &n->next;
+            set |= GT_SIGBIT(sig);
+            held++;
         }
-        if (!p.g)
-            gt_foreach_g(consider, &p);
-        if (!p.g) {
-            n->next = S.held;
-            S.held = n;
-            add_acqrel(&S.nheld, 1);
-            continue;
-        }
-        struct gt_g *g = p.g;
-        post(g, n);
-        gt_kick(g);
-    }
-}
-
-static void to_sysmon(struct gt_signode *n)
-{
-    push(&S.route, n);
-    wake_sysmon();
-}
-
-struct gt_g *gt_sig_taker(int sig)
-{
-    struct pick p = {.sig = sig};
-    gt_foreach_g(consider, &p);
-    return p.g;
+    store_rel(&S.held_set, set);
+    store_rel(&S.nheld, held);
 }
 
 /* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
 static void kick_later(struct gt_g *g)
 {
-    struct gt_signode *kick = node_get(0, NULL);
+    struct gt_signode *kick = gt_signode_get(0, NULL);
     if (kick) {
         kick->to = g;
         to_sysmon(kick);
@@ -699,32 +789,32 @@ void gt_signal_freeg(struct gt_g *g)
     g->aside = NULL;
 }
 
-/* The signal whose handler runs next, NULL: none is due.  Only when the goroutine is out of the
+/* The signal whose handler runs next, 0: none is due.  Only when the goroutine is out of the
  * runtime: nobody else takes from its queues. */
-static const struct gt_signode *due(const struct gt_g *g)
+static int due(const struct gt_g *g)
 {
-    const struct gt_signode *oldest = NULL;
+    int oldest = 0;
     for (const struct gt_signode *n = g->sigq; n; n = n->next)
         if (!(g->sigmask & GT_SIGBIT(n->sig)))
-            return n;
+            return n->sig;
     for (const struct gt_signode *n = load_acq(&g->siginbox); n; n = n->next)
         if (!(g->sigmask & GT_SIGBIT(n->sig)))
-            oldest = n;
+            oldest = n->sig;
     return oldest;
 }
 
-/* n: the signal that it is for; NULL: a yield, or an asynchronous cancellation.
+/* sig: what it is for; 0: a yield, or an asynchronous cancellation.
  * in_rt is set from here on: a signal that comes before the first instruction of injected() would
  * be injected above it, and its handlers, a fault's too, would be shown our registers.  What it was
  * is kept in the frame. */
-static bool inject(struct gt_g *g, void *uc, const struct gt_signode *n)
+static bool inject(struct gt_g *g, void *uc, int sig)
 {
     siginfo_t depth = {.si_value.sival_int = (int)load_rlx(&g->in_rt)};
     uintptr_t sp = gt_arch_uc_sp(uc) - 128;
-    if (n && !(g->altstack.ss_flags & SS_DISABLE) && !on_altstack(g, sp) &&
-        (act_read(n->sig).flags & SA_ONSTACK))
+    bool can = !(g->altstack.ss_flags & SS_DISABLE) && !on_altstack(g, sp);
+    if (sig && can && ((act_read(sig).flags & SA_ONSTACK) || !fits(g, sp, uc)))
         sp = (uintptr_t)g->altstack.ss_sp + g->altstack.ss_size;
-    else if (!n && !(load_rlx(&g->attention) & GT_ATT_CANCEL))
+    else if (!sig && !(load_rlx(&g->attention) & GT_ATT_CANCEL))
         sp = yield_sp(g, sp);
     if (!sp || !fits(g, sp, uc))
         return false;
@@ -749,16 +839,16 @@ static void injected(struct gt_sigframe *f)
     ucontext_t *uc = gt_arch_frame_uc(f);
     uint32_t depth = (uint32_t)((siginfo_t *)gt_arch_frame_si(f))->si_value.sival_int;
     gt_rt_entered(g);
-    do {
+    for (;;) {
         if (!depth && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
             gt_stat_add(preemptions, 1);
             g->nivcsw += gt_gosched(g);
         }
-        const struct gt_signode *n = on_aside(g, (uintptr_t)f) ? due(g) : NULL;
-        if (n) {
+        int sig = on_aside(g, (uintptr_t)f) ? due(g) : 0;
+        if (sig) {
             close_frame(g, uc);
             store_rlx(&g->in_rt, depth);
-            if (inject(g, uc, n))
+            if (inject(g, uc, sig))
                 return;
             store_rlx(&g->in_rt, depth + 1);
         }
@@ -767,10 +857,14 @@ static void injected(struct gt_sigframe *f)
                 (GT_CANCEL_ASYNC | GT_CANCEL_PENDING) &&
             gt_cancel_act)
             gt_cancel_act(g);
-    } while (load_rlx(&g->attention) & GT_ATT_SIGNAL);
-    close_frame(g, uc);
-    GT_COMPILER_BAR();
-    store_rlx(&g->in_rt, depth); /* of the runtime, when its own code met the fault */
+        close_frame(g, uc);
+        GT_COMPILER_BAR();
+        store_rlx(&g->in_rt, depth); /* of the runtime, when its own code met the fault */
+        GT_COMPILER_BAR();           /* as in gt_rt_leave */
+        if (depth || !(load_rlx(&g->attention) & GT_ATT_SIGNAL))
+            return;
+        gt_rt_enter(g);
+    }
 }
 
 static void on_sigurg(struct gt_g *g, void *uc)
@@ -819,7 +913,7 @@ static void direct(int sig, siginfo_t *si, void *ucp)
 
 static bool is_sync(int sig, const siginfo_t *si)
 {
-    return (SYNC & GT_SIGBIT(sig)) && si->si_code > 0;
+    return (GT_SIG_SYNC & GT_SIGBIT(sig)) && si->si_code > 0;
 }
 
 /* SIGPIPE for a write of our own is its thread's, though it looks like a kill(). */
@@ -843,65 +937,73 @@ static void fault(struct gt_g *g, int sig, siginfo_t *si, void *uc)
     uintptr_t pc = gt_arch_uc_pc(uc);
     if (sig == SIGSEGV && (uintptr_t)si->si_addr == pc && gt_stack_allow_exec(g, pc))
         return;
+    if (gt_arch_copy_fault(uc))
+        return;
     if (!g->is_g0 && is_function(a.handler) && !(g->sigmask & GT_SIGBIT(sig)))
-        n = node_get(sig, si);
+        n = gt_signode_get(sig, si);
     if (!n) {
         gt_dump_crash(sig, si, uc);
         return;
     }
     post(g, n);
-    if (!inject(g, uc, n))
+    if (!inject(g, uc, sig))
         gt_dump_crash(sig, si, uc);
+}
+
+/* Of SIGEV_THREAD_ID; NULL: no such timer. */
+static struct gt_g *timer_owner(const siginfo_t *si)
+{
+    if (si->si_code != SI_TIMER)
+        return NULL;
+    for (int i = 0; i < NTIMERS; i++)
+        if (load_acq(&S.timer[i].id) == (uint32_t)si->si_timerid + 1)
+            return (struct gt_g *)S.timer[i].g;
+    return NULL;
+}
+
+int gt_sig_timer(int id, const struct gt_g *g)
+{
+    int r = g ? -EAGAIN : 0;
+    uint32_t key = (uint32_t)id + 1;
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    for (int i = 0; i < NTIMERS; i++)
+        if (load_rlx(&S.timer[i].id) == (g ? 0 : key)) {
+            S.timer[i].g = g;
+            store_rel(&S.timer[i].id, g ? key : 0);
+            r = 0;
+            break;
+        }
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    return r;
 }
 
 static void sysmon_took(int sig, siginfo_t *si, void *uc)
 {
     struct gt_sigact a = act_read(sig);
     if (is_function(a.handler)) {
-        struct gt_signode *n = node_get(sig, si);
-        if (n)
-            to_sysmon(n);
+        struct gt_signode *n = gt_signode_get(sig, si);
+        if (!n)
+            return;
+        n->to = timer_owner(si);
+        n->shared = !n->to;
+        to_sysmon(n);
     } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
         gt_dump_crash(sig, si, uc);
     }
 }
 
-static void tramp(int sig, siginfo_t *si, void *uc)
+/* A signal for a goroutine, here or elsewhere; its handler is the program's. */
+static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc)
 {
-    struct gt_g *g = gt_tls.g;
-    if (!g && !gt_tls.runtime) {
-        direct(sig, si, uc);
-        return;
-    }
-    if (!g) { /* sysmon: what no running M takes */
-        sysmon_took(sig, si, uc);
-        return;
-    }
-    if (sig == SIGURG && si->si_code == SI_TKILL && si->si_pid == sys_getpid()) {
-        on_sigurg(g, uc);
-        return;
-    }
-    if (is_sync(sig, si)) {
-        fault(g, sig, si, uc);
-        return;
-    }
-    if (is_abort(sig, si) && (g->is_g0 || load_rlx(&g->in_rt))) {
-        direct(sig, si, uc); /* inside a call of libc's that cannot be left: it ends if we return */
-        return;
-    }
-    struct gt_sigact a = act_read(sig);
-    if (!is_function(a.handler)) {
-        if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
-            gt_dump_crash(sig, si, uc);
-        return;
-    }
-    struct gt_signode *n = node_get(sig, si);
+    struct gt_g *owner = timer_owner(si);
+    bool own = thread_directed(si), takes = !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig));
+    bool cpu_time = si->si_code == SI_KERNEL && (sig == SIGPROF || sig == SIGVTALRM);
+    struct gt_signode *n = gt_signode_get(sig, si);
     if (!n)
         return;
-    bool mine =
-        !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig)) && (thread_directed(si) || g == gt_sched.g1);
-    if (!mine) {
-        struct gt_g *to = thread_directed(si) && !g->is_g0 ? g : gt_sig_taker(sig);
+    n->shared = !own && !owner;
+    if (!takes || (owner ? owner != g : !own && !cpu_time && g != gt_sched.g1)) {
+        struct gt_g *to = owner ? owner : own && !g->is_g0 ? g : taker(sig);
         if (!to) {
             to_sysmon(n); /* held until somebody takes it */
             return;
@@ -916,6 +1018,36 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         return;
     gt_arch_syscall_abort(uc);
     kick_later(g);
+}
+
+static void tramp(int sig, siginfo_t *si, void *uc)
+{
+    struct gt_g *g = gt_tls.g;
+    if (!g && !gt_tls.runtime) {
+        direct(sig, si, uc);
+        return;
+    }
+    if (!g) { /* sysmon: what no running M takes */
+        sysmon_took(sig, si, uc);
+        return;
+    }
+    if (gt_sig_is_own(sig, si)) {
+        on_sigurg(g, uc);
+        return;
+    }
+    if (is_sync(sig, si)) {
+        fault(g, sig, si, uc);
+        return;
+    }
+    if (is_abort(sig, si) && (g->is_g0 || load_rlx(&g->in_rt))) {
+        direct(sig, si, uc); /* inside a call of libc's that cannot be left: it ends if we return */
+        return;
+    }
+    struct gt_sigact a = act_read(sig);
+    if (is_function(a.handler))
+        took(g, sig, si, uc);
+    else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
+        gt_dump_crash(sig, si, uc);
 }
 
 /* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ----
@@ -1009,8 +1141,7 @@ void gt_signal_boot(void)
         if (sig == 32 || sig == 33 || sig == SIGKILL || sig == SIGSTOP ||
             sys_sigaction(sig, NULL, &k) || k.handler == (void *)tramp)
             continue;
-        struct gt_sigact a = {
-            .handler = k.handler, .mask = k.mask, .flags = (int)(k.flags & ~SA_RESTORER_)};
+        struct gt_sigact a = {.handler = k.handler, .mask = k.mask, .flags = (int)k.flags};
         act_write(sig, &a);
         if (is_function(a.handler) || sig == SIGURG ||
             (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))))
@@ -1058,14 +1189,14 @@ void gt_signal_fork_unlock(void)
 
 void gt_signal_fork_child(struct gt_g *g)
 {
-    for (uint32_t i = 0; i < NNODES; i++)
-        store_rlx(&S.node[i].used, 0);
     store_rlx(&S.route, NULL);
     S.held = NULL;
     store_rlx(&S.nheld, 0);
+    store_rlx(&S.held_set, 0);
+    for (int i = 0; i < NTIMERS; i++) /* timers are not inherited */
+        store_rlx(&S.timer[i].id, 0);
+    gt_sigq_fork_child(g);
     gt_memset(S.nblock, 0, sizeof(S.nblock));
     store_rlx(&S.nlive, 0);
     store_rlx(&S.all_block, 0);
-    g->sigq = NULL; /* the child starts with nothing pending */
-    store_rlx(&g->siginbox, NULL);
 }

@@ -9,6 +9,12 @@
 #include "core/sched/sched.h"
 
 #define GT_SIGBIT(sig) (1ull << ((sig)-1))
+/* Those that a fault raises. */
+#define GT_SIG_SYNC                                                                                \
+    (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
+     GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
+
+#define GT_SS_AUTODISARM ((int)(1u << 31))
 
 /* The program's view of one signal's action. */
 struct gt_sigact {
@@ -26,16 +32,25 @@ void gt_sig_setmask(struct gt_g *g, gt_sigset mask);
 /* A signal to one goroutine: queue and wake it, or the default action of the process.  0, -EINVAL,
  * -EAGAIN.  info may be NULL.  In a runtime section, or off a goroutine. */
 int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info);
-/* The goroutine that takes a process-directed signal now, NULL: all block it.  Lock-free. */
-struct gt_g *gt_sig_taker(int sig);
+/* A signal to the process, that has a handler: queued before we return on the goroutine that takes
+ * it.  1: done; 0: all block it, or it has no handler, so it is the kernel's; -EAGAIN. */
+int gt_sig_send_process(int sig, const siginfo_t *info);
 /* Takes the first pending signal of the goroutine that is in set; 0: none. */
 int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info);
-/* Pending and not yet delivered. */
+/* Pending and not yet delivered: the goroutine's, and what we hold for the process. */
 gt_sigset gt_sig_pending(struct gt_g *g);
+/* Sets g->waitset: what is sent from now on is queued, not handled; 0: the wait is over. */
+void gt_sig_wait_for(struct gt_g *g, gt_sigset set);
+/* Was it made by the runtime for its own use?  (Seen by who waits in the kernel.) */
+bool gt_sig_is_own(int sig, const siginfo_t *info);
 /* Runs handlers for everything pending and not blocked; the runtime section is left meanwhile.
- * Returns how many ran; *norestart is set when one of them lacks SA_RESTART. */
+ * Returns how many ran; *norestart is set when the first of them lacks SA_RESTART: it is the one
+ * that decides, as in the kernel. */
 int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart);
 void gt_run_signals(struct gt_g *g);
+/* SIGEV_THREAD_ID: signals of the kernel's timer `id` are g's; g NULL: no longer.  0; -EAGAIN: too
+ * many such timers. */
+int gt_sig_timer(int id, const struct gt_g *g);
 /* sysmon: hands signals that arrived inside the runtime to their goroutines. */
 void gt_sig_route(void);
 /* Text ranges where a goroutine must not be preempted; rebuilt after a dlopen. */

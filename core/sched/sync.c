@@ -87,7 +87,7 @@ static int mutex_queue(_Atomic uint32_t *word, int64_t when, bool front)
         gt_sema_enqueue(b, &w, word, front);
         gt_sema_unlock(b);
         since = since ? since : gt_nanotime();
-        enum gt_wake r = gt_sema_park(&w, GT_R_MUTEX, when, gt_lock_flags(gt_self()));
+        enum gt_wake r = gt_sema_park(&w, GT_R_MUTEX, when, GT_PARK_INTR);
         if (w.bits & MARK_HANDED)
             return 0;
         if (r == GT_WAKE_TIMEOUT)
@@ -312,7 +312,7 @@ static void drain(void *obj, bool (*busy)(void *obj))
         }
         gt_sema_enqueue(b, &w, obj, true);
         gt_sema_unlock(b);
-        if (gt_sema_park(&w, GT_R_NONE, GT_NEVER, gt_lock_flags(gt_self())) == GT_WAKE_SIGNAL)
+        if (gt_sema_park(&w, GT_R_NONE, GT_NEVER, GT_PARK_INTR) == GT_WAKE_SIGNAL)
             run_handlers();
     }
 }
@@ -526,7 +526,7 @@ static int rw_queue(_Atomic uint32_t *s, bool prefer_writer, bool writer, int64_
         if (e != -EBUSY)
             return e;
         since = since ? since : gt_nanotime();
-        enum gt_wake r = gt_sema_park(&w, GT_R_RWLOCK, when, gt_lock_flags(gt_self()));
+        enum gt_wake r = gt_sema_park(&w, GT_R_RWLOCK, when, GT_PARK_INTR);
         if (w.bits & MARK_HANDED)
             return 0;
         if (r == GT_WAKE_TIMEOUT)
@@ -598,7 +598,7 @@ static void barrier_sleep(struct gt_barrier *bar, struct gt_bucket *b, uint32_t 
     for (bool front = false; bar->round == round; front = true) {
         gt_sema_enqueue(b, &w, bar, front);
         gt_sema_unlock(b);
-        enum gt_wake r = gt_sema_park(&w, GT_R_BARRIER, GT_NEVER, gt_lock_flags(gt_self()));
+        enum gt_wake r = gt_sema_park(&w, GT_R_BARRIER, GT_NEVER, GT_PARK_INTR);
         if (w.bits & MARK_RELEASED)
             return;
         if (r == GT_WAKE_SIGNAL)
@@ -741,7 +741,7 @@ bool gt_once_begin(_Atomic uint32_t *ctl)
         }
         gt_sema_enqueue(b, &w, ctl, false);
         gt_sema_unlock(b);
-        if (gt_sema_park(&w, GT_R_ONCE, GT_NEVER, gt_lock_flags(gt_self())) == GT_WAKE_SIGNAL)
+        if (gt_sema_park(&w, GT_R_ONCE, GT_NEVER, GT_PARK_INTR) == GT_WAKE_SIGNAL)
             run_handlers();
     }
 }

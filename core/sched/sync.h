@@ -33,11 +33,6 @@ static inline bool gt_cancel_due(struct gt_g *g)
 {
     return load_rlx(&g->attention) & GT_ATT_CANCEL;
 }
-/* gt_park's flags for what is no cancellation point: one that is due would end every sleep. */
-static inline unsigned gt_lock_flags(struct gt_g *g)
-{
-    return g && gt_cancel_due(g) ? 0 : GT_PARK_INTR;
-}
 
 /* ---- mutex ----
  * The low two bits of the word; the others are the caller's and are kept.  0, 1 and 2 are the C

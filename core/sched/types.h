@@ -132,7 +132,9 @@ struct gt_g {
     /* signals: see signal.c */
     gt_sigset sigmask;                     /* owner */
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
-    struct gt_signode *sigq;               /* owner: pending, oldest first */
+    struct gt_signode *sigq, *sigqlast;    /* owner: pending, in the order of sigq.c */
+    _Atomic gt_sigset sigpend[2];          /* standard signals pending for the thread; taken for
+                                              the process.  Senders set, the owner clears */
     stack_t altstack;                      /* virtual alternate stack: owner */
     char *aside;                           /* where it is preempted when it runs on a stack of the
                                               program's own making: owner; made at first need */

@@ -20,6 +20,7 @@
 #include "core/kit/kit.h"
 
 extern char gt_arch_sysintr_begin[], gt_arch_sysintr_end[], gt_arch_sysintr_abort[];
+extern char gt_arch_copy_at[], gt_arch_copy_abort[];
 extern char gt_arch_entry[], gt_arch_sigreturn[];
 extern unsigned char gt_arch_fast_tp;
 
@@ -62,6 +63,15 @@ bool gt_arch_syscall_abort(void *ucp)
     if (pc < (uintptr_t)gt_arch_sysintr_begin || pc >= (uintptr_t)gt_arch_sysintr_end)
         return false;
     uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)gt_arch_sysintr_abort;
+    return true;
+}
+
+bool gt_arch_copy_fault(void *ucp)
+{
+    greg_t *pc = &((ucontext_t *)ucp)->uc_mcontext.gregs[REG_RIP];
+    if ((uintptr_t)*pc != (uintptr_t)gt_arch_copy_at)
+        return false;
+    *pc = (greg_t)(uintptr_t)gt_arch_copy_abort;
     return true;
 }
 

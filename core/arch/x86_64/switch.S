@@ -218,6 +218,26 @@ FUNC(gt_arch_unwind_from)
         .cfi_endproc
 END(gt_arch_unwind_from)
 
+/* bool gt_arch_copy_user(void *dst, const void *src, size_t n): true when all n bytes were copied.  The handler of
+ * faults leaves for the abort label when the interrupted instruction is the copy. */
+FUNC(gt_arch_copy_user)
+        .cfi_startproc
+        endbr64
+        movq    %rdx, %rcx
+        .globl  gt_arch_copy_at
+        .hidden gt_arch_copy_at
+gt_arch_copy_at:
+        rep movsb
+        movl    $1, %eax
+        ret
+        .globl  gt_arch_copy_abort
+        .hidden gt_arch_copy_abort
+gt_arch_copy_abort:
+        xorl    %eax, %eax
+        ret
+        .cfi_endproc
+END(gt_arch_copy_user)
+
 /* void gt_arch_getcontext(void *uc): general registers as the caller has them after the return. */
 FUNC(gt_arch_getcontext)
         .cfi_startproc
