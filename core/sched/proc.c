@@ -144,6 +144,7 @@ static void g_init(struct gt_g *g, int tid)
     g->cleanup = g->old_cleanup = NULL;
     g->sigseq = 0;
     g->sigq = g->sigqlast = NULL;
+    g->sigqset[0] = g->sigqset[1] = 0;
     store_rlx(&g->siginbox, NULL);
     store_rlx(&g->sigpend[0], 0);
     store_rlx(&g->sigpend[1], 0);

@@ -485,7 +485,7 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
 /* Process-directed ones that this goroutine does not take after all, and another does. */
 static void give_back(struct gt_g *g)
 {
-    gt_sigset mine = g->sigmask & ~load_rlx(&g->waitset), set = gt_sigq_set(g) & mine;
+    gt_sigset set = gt_sigq_shared(g) & g->sigmask & ~load_rlx(&g->waitset);
     for (int sig = 1; set; sig++, set >>= 1) {
         struct gt_signode *n;
         if (!(set & 1) || !taker(sig))

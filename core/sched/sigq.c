@@ -27,8 +27,8 @@ static struct {
     _Atomic(struct gt_signode *) chunk[NCHUNK]; /* CAS NULL -> nodes, once */
     _Atomic uint64_t free;                      /* tag << 32 | number of the first; CAS */
     _Atomic uint32_t used;
-    _Atomic uint32_t limit;      /* RLIMIT_SIGPENDING; 0: not asked yet */
-    _Atomic uint32_t epoch[65];  /* of each signal: gt_sigq_forget */
+    _Atomic uint32_t limit;     /* RLIMIT_SIGPENDING; 0: not asked yet */
+    _Atomic uint32_t epoch[65]; /* of each signal: gt_sigq_forget */
 } Q;
 
 static struct gt_signode *node(uint32_t number)
@@ -186,6 +186,7 @@ static void drain(struct gt_g *g)
         *at = n;
         if (!n->next)
             g->sigqlast = n;
+        g->sigqset[n->shared] |= GT_SIGBIT(n->sig);
         n = next;
     }
 }
@@ -207,10 +208,13 @@ static struct gt_signode *cut(struct gt_g *g, struct gt_signode **at, struct gt_
     return n;
 }
 
+/* sigqset says what may be in the queue, so that thousands of one blocked signal cost nothing. */
 static struct gt_signode *take_of(struct gt_g *g, gt_sigset set, bool shared_only)
 {
     struct gt_signode **at = &g->sigq, *before = NULL;
     drain(g);
+    if (!(set & (g->sigqset[1] | (shared_only ? 0 : g->sigqset[0]))))
+        return NULL;
     while (*at) {
         struct gt_signode *n = *at;
         if (is_void(n))
@@ -220,6 +224,9 @@ static struct gt_signode *take_of(struct gt_g *g, gt_sigset set, bool shared_onl
         else
             before = n, at = &n->next;
     }
+    g->sigqset[1] &= ~set;
+    if (!shared_only)
+        g->sigqset[0] &= ~set;
     return NULL;
 }
 
@@ -231,6 +238,12 @@ struct gt_signode *gt_sigq_take(struct gt_g *g, gt_sigset set)
 struct gt_signode *gt_sigq_take_shared(struct gt_g *g, gt_sigset set)
 {
     return gt_sigq_any(g) ? take_of(g, set, true) : NULL;
+}
+
+gt_sigset gt_sigq_shared(struct gt_g *g)
+{
+    drain(g);
+    return g->sigqset[1];
 }
 
 gt_sigset gt_sigq_set(struct gt_g *g)
@@ -261,6 +274,7 @@ void gt_sigq_forget(int sig)
 void gt_sigq_fork_child(struct gt_g *g)
 {
     g->sigq = g->sigqlast = NULL;
+    g->sigqset[0] = g->sigqset[1] = 0;
     store_rlx(&g->siginbox, NULL);
     store_rlx(&g->sigpend[0], 0);
     store_rlx(&g->sigpend[1], 0);

@@ -33,6 +33,8 @@ void gt_sigq_add(struct gt_g *g, struct gt_signode *n);
 struct gt_signode *gt_sigq_take(struct gt_g *g, gt_sigset set);
 /* Owner: takes a process-directed one out of `set`. */
 struct gt_signode *gt_sigq_take_shared(struct gt_g *g, gt_sigset set);
+/* Owner: process-directed signals that may be in the queue. */
+gt_sigset gt_sigq_shared(struct gt_g *g);
 /* Owner: what is pending. */
 gt_sigset gt_sigq_set(struct gt_g *g);
 /* Owner: is something there, perhaps? */

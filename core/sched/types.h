@@ -133,6 +133,7 @@ struct gt_g {
     gt_sigset sigmask;                     /* owner */
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
     struct gt_signode *sigq, *sigqlast;    /* owner: pending, in the order of sigq.c */
+    gt_sigset sigqset[2];                  /* owner: what may be in sigq: for the thread; process */
     _Atomic gt_sigset sigpend[2];          /* standard signals pending for the thread; taken for
                                               the process.  Senders set, the owner clears */
     stack_t altstack;                      /* virtual alternate stack: owner */

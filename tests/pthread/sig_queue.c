@@ -273,8 +273,10 @@ static void *rests(void *arg)
 
 static void storm(void *(*body)(void *))
 {
+    struct sigaction sa = {.sa_sigaction = adds, .sa_flags = SA_SIGINFO};
     pthread_t t;
 
+    sigaction(SIGRTMIN + 5, &sa, NULL);
     sum = disorder = ready = stop = 0;
     last = -1;
     t = go(body, NULL);
