@@ -359,7 +359,7 @@ static bool to_process(int sig, const siginfo_t *si, int *r)
 
 GT_EXPORT int kill(pid_t pid, int sig)
 {
-    int r;
+    int r = 0;
     if (gt_tid_is_goroutine(pid) && gt_self() && gt_g_by_tid(pid))
         pid = sys_getpid(); /* a thread's id names its process */
     if (gt_self() && pid == sys_getpid()) {
@@ -372,7 +372,7 @@ GT_EXPORT int kill(pid_t pid, int sig)
 
 GT_EXPORT int sigqueue(pid_t pid, int sig, const union sigval v)
 {
-    int r;
+    int r = 0;
     if (gt_tid_is_goroutine(pid) && gt_self() && gt_g_by_tid(pid))
         pid = sys_getpid();
     if (gt_self() && pid == sys_getpid()) {

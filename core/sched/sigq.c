@@ -19,7 +19,7 @@
 
 #include "core/sched/signal.h"
 
-#define CHUNK   2048u
+#define CHUNK   2048ul
 #define NCHUNK  64u
 #define FIRSTRT 32 /* 32 and 33 are libc's; the others above are real-time */
 
@@ -57,7 +57,7 @@ static bool grow(void)
     if (gt_sys_is_err(c))
         return false;
     for (uint32_t i = 0; i < CHUNK; i++) {
-        c[i].self = k * CHUNK + i + 1;
+        c[i].self = (uint32_t)(k * CHUNK + i + 1);
         c[i].next_free = c[i].self + 1;
     }
     struct gt_signode *none = NULL;
@@ -92,7 +92,7 @@ static uint32_t limit(void)
     if (!n) {
         struct rlimit r = {0, 0};
         GT_SYS6(SYS_prlimit64, 0, RLIMIT_SIGPENDING, NULL, &r, 0, 0);
-        n = r.rlim_cur >= NCHUNK * CHUNK ? NCHUNK * CHUNK : GT_MAX((uint32_t)r.rlim_cur, 1u);
+        n = (uint32_t)GT_MAX(GT_MIN(r.rlim_cur, NCHUNK * CHUNK), 1ul);
         store_rlx(&Q.limit, n);
     }
     return n;
