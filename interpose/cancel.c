@@ -246,8 +246,9 @@ static _Unwind_Reason_Code stop(int version, _Unwind_Action actions, _Unwind_Exc
     bool end = actions & _UA_END_OF_STACK;
     uintptr_t at = end ? UINTPTR_MAX : get_cfa(ctx);
     (void)version, (void)cls, (void)exc;
-    if (!end && !(g->flags & GT_GF_MAIN) && at >= (uintptr_t)g->stack_hi - 64)
-        at = UINTPTR_MAX, end = true; /* the entry frame */
+    if (!end && !(g->flags & GT_GF_MAIN) && at >= (uintptr_t)g->stack_hi - 64 &&
+        at <= (uintptr_t)g->stack_top) /* not on a stack of makecontext's */
+        at = UINTPTR_MAX, end = true;  /* the entry frame */
     run_old(g, at);
     struct unwind_buf *b = g->cleanup;
     if (b && (uintptr_t)b < at)

@@ -12,7 +12,6 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
 static bool table_in_use(void)
@@ -168,13 +167,6 @@ GT_EXPORT int timerfd_create(clockid_t clock, int flags)
     if (!g)
         return REAL(timerfd_create)(clock, flags);
     return made(g, GT_SYS3(SYS_timerfd_create, clock, flags, 0), GT_FD_EVENT, flags & TFD_NONBLOCK);
-}
-
-GT_EXPORT int signalfd(int fd, const sigset_t *mask, int flags)
-{
-    int r = REAL(signalfd)(fd, mask, flags);
-    struct gt_g *g = gt_self();
-    return g && r >= 0 && fd == -1 ? made(g, r, GT_FD_EVENT, flags & SFD_NONBLOCK) : r;
 }
 
 GT_EXPORT int inotify_init(void)

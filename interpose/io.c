@@ -65,7 +65,7 @@ static void io_look(struct gt_pollfd *pd, int fd)
         kind = GT_FD_FILE;
         break;
     default: /* anonymous inodes have no type */
-        kind = GT_FD_EVENT;
+        kind = gt_sigfd_is(fd) ? GT_FD_SIGNAL : GT_FD_EVENT;
     }
     if (flags)
         or_acqrel(&pd->flags, flags);
@@ -415,9 +415,14 @@ static long try_read(struct gt_io *io, void *arg)
             return r;
         io_look(io->pd, io->fd); /* closed and opened behind our back */
         /* fallthrough */
+    case GT_FD_SIGNAL:
     case GT_FD_SOCKET:
     case GT_FD_PIPE:
     case GT_FD_EVENT:
+        r = load_rlx(&io->pd->kind) == GT_FD_SIGNAL ? gt_sigfd_read(io->g, io->fd, x->iov, x->cnt)
+                                                    : 0;
+        if (r != 0)
+            return r;
         r = nowait_call(io, SYS_preadv2, x->iov, x->cnt);
         if (r != -EOPNOTSUPP)
             return r;

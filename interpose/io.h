@@ -34,7 +34,7 @@ static inline bool gt_io_plain(int fd)
     if (!pd || !(load_rlx(&pd->flags) & GT_FDF_NONBLOCK))
         return false;
     uint32_t kind = load_rlx(&pd->kind);
-    return kind != GT_FD_UNKNOWN && kind != GT_FD_FILE;
+    return kind != GT_FD_UNKNOWN && kind != GT_FD_FILE && kind != GT_FD_SIGNAL;
 }
 
 /* One blocking call on one descriptor. */
@@ -126,6 +126,13 @@ static inline void gt_call_begin(struct gt_g *g)
         gt_rt_leave(g);
     }
 }
+
+/* ---- signalfd.c ---- */
+bool gt_sigfd_is(int fd);
+/* Is something pending for the goroutine that fd would give?  In a runtime section or not. */
+bool gt_sigfd_pending(struct gt_g *g, int fd);
+/* Bytes read of what is pending for the goroutine itself; 0: nothing; -EFAULT. */
+long gt_sigfd_read(struct gt_g *g, int fd, const struct iovec *v, int cnt);
 
 /* Tells the poller's table that fd is about to go; on any thread. */
 void gt_fd_closing(int fd);

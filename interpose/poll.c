@@ -116,6 +116,21 @@ struct poll_args {
     nfds_t n;
 };
 
+/* What is pending for the goroutine itself makes a signalfd readable. */
+static long poll_signals(const struct poll_args *a)
+{
+    struct gt_g *g = gt_self();
+    long n = 0;
+    if (!gt_sigq_maybe(g))
+        return 0;
+    for (nfds_t i = 0; i < a->n; i++)
+        if ((a->fds[i].events & POLLIN) && gt_sigfd_pending(g, a->fds[i].fd)) {
+            a->fds[i].revents |= POLLIN;
+            n++;
+        }
+    return n;
+}
+
 static long ask_poll(void *arg)
 {
     const struct poll_args *a = arg;
@@ -123,7 +138,7 @@ static long ask_poll(void *arg)
     do {
         r = sys_poll(a->fds, a->n, 0);
     } while (r == -EINTR); /* a signal of the runtime's own */
-    return r;
+    return r == 0 ? poll_signals(a) : r;
 }
 
 static bool poll_fill(struct poll_set *s, const struct poll_args *a)
@@ -281,6 +296,23 @@ static bool select_restore(struct select_args *a)
     return true;
 }
 
+/* As poll_signals; the kernel has emptied the sets. */
+static long select_signals(struct select_args *a)
+{
+    struct gt_g *g = gt_self();
+    long n = 0;
+    if (!gt_sigq_maybe(g) || !a->set[0])
+        return 0;
+    for (int fd = 0; fd < a->n; fd++) {
+        uint64_t bit = 1ull << (fd & 63);
+        if ((a->want[0][fd / 64] & bit) && gt_sigfd_pending(g, fd)) {
+            a->set[0][fd / 64] |= bit;
+            n++;
+        }
+    }
+    return n;
+}
+
 static long ask_select(void *arg)
 {
     struct select_args *a = arg;
@@ -292,7 +324,7 @@ static long ask_select(void *arg)
         struct timespec ts = zero; /* the kernel writes to it */
         r = GT_SYS6(SYS_pselect6, a->n, a->set[0], a->set[1], a->set[2], &ts, 0);
     } while (r == -EINTR);
-    return r;
+    return r == 0 ? select_signals(a) : r;
 }
 
 static bool select_fill(struct poll_set *s, const struct select_args *a)

@@ -31,31 +31,35 @@ static GT_NOINLINE int wait_slow(sem_t *sem, int64_t when)
     return -r;
 }
 
-static int wait_any(sem_t *sem, int clock, const struct timespec *abs)
+/* point: a cancellation point also where it need not wait. */
+static int wait_any(sem_t *sem, int clock, const struct timespec *abs, bool point)
 {
     int64_t when;
     if (gt_until(clock, abs, &when) != 0)
         return (int)gt_ret(-EINVAL);
-    gt_cancel_point(gt_self());
+    if (point)
+        gt_cancel_point(gt_self());
     if (gt_sem_try(&words_of(sem)->data))
         return 0;
+    gt_cancel_point(gt_self());
     int e = wait_slow(sem, when);
     return e == 0 ? 0 : (int)gt_ret(-e);
 }
 
 GT_EXPORT int sem_wait(sem_t *sem)
 {
-    return wait_any(sem, CLOCK_REALTIME, NULL);
+    return wait_any(sem, CLOCK_REALTIME, NULL, true);
 }
 
 GT_EXPORT int sem_timedwait(sem_t *sem, const struct timespec *abs)
 {
-    return wait_any(sem, CLOCK_REALTIME, abs);
+    return wait_any(sem, CLOCK_REALTIME, abs, true);
 }
 
+/* libc's is a cancellation point only where it waits. */
 GT_EXPORT int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *abs)
 {
-    return gt_clock_ok(clock) ? wait_any(sem, clock, abs) : (int)gt_ret(-EINVAL);
+    return gt_clock_ok(clock) ? wait_any(sem, clock, abs, false) : (int)gt_ret(-EINVAL);
 }
 
 GT_EXPORT int sem_trywait(sem_t *sem)

@@ -479,8 +479,11 @@ static int wait_set(struct gt_g *g, gt_sigset set, siginfo_t *info, int64_t when
     }
     gt_sig_wait_for(g, 0);
     gt_rt_leave(g);
-    if (r > 0 && info)
+    if (r > 0 && info) {
         *info = si;
+        if (si.si_code == SI_TKILL)
+            info->si_code = SI_USER; /* as libc's sigtimedwait folds it */
+    }
     return r;
 }
 

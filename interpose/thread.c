@@ -244,7 +244,7 @@ static int join(pthread_t t, void **res, int64_t when)
         return EDEADLK;
     if (load_acq(&g->life) == GT_LIFE_DETACHED)
         return EINVAL;
-    if (self)
+    if (self && load_acq(&g->life) != GT_LIFE_DEAD) /* as libc's: only where it waits */
         gt_testcancel(self);
     if (!cas_acqrel(&g->joiner, &none, self ? self : foreign_joiner))
         return EINVAL;

@@ -217,7 +217,8 @@ void gt_dump_crash(int sig, const siginfo_t *si, void *uc)
     }
     struct gt_ksigaction dfl = {.handler = (void *)SIG_DFL};
     sys_sigaction(sig, &dfl, NULL);
-    if (si->si_code <= 0) { /* sent, not a fault: it would not come again by itself */
+    if (si->si_code <= 0 || sig == SIGTRAP) { /* sent, or behind the instruction, not a fault: it
+                                                 would not come again by itself */
         gt_sigset set = 1ull << (sig - 1);
         sys_tgkill(sys_getpid(), sys_gettid(), sig);
         sys_sigprocmask(SIG_UNBLOCK, &set, NULL);

@@ -39,6 +39,7 @@ enum gt_fdkind {
     GT_FD_PIPE,   /* pipe or FIFO */
     GT_FD_TTY,    /* character device that is a terminal */
     GT_FD_EVENT,  /* eventfd, timerfd, signalfd, inotify, epoll ...: anonymous inode, pollable */
+    GT_FD_SIGNAL, /* signalfd */
     GT_FD_FILE,   /* regular file, directory, block device: never would block */
     GT_FD_OTHER,  /* other character devices */
 };

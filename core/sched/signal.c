@@ -343,7 +343,7 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
 void gt_sig_setmask(struct gt_g *g, gt_sigset mask)
 {
     set_mask(g, mask);
-    if (gt_sigq_any(g))
+    if (gt_sigq_maybe(g))
         gt_run_signals(g);
 }
 
@@ -403,7 +403,8 @@ static void call_handler(void *arg)
 static bool on_altstack(const struct gt_g *g, uintptr_t sp)
 {
     uintptr_t lo = (uintptr_t)g->altstack.ss_sp;
-    return !(g->altstack.ss_flags & SS_DISABLE) && sp > lo && sp <= lo + g->altstack.ss_size;
+    return !(g->altstack.ss_flags & (SS_DISABLE | GT_SS_AUTODISARM)) && sp > lo &&
+           sp <= lo + g->altstack.ss_size;
 }
 
 /* Lets the default action happen to the process. */
@@ -434,11 +435,11 @@ static void arm_stack(struct gt_g *g, ucontext_t *uc)
         g->altstack = (stack_t){.ss_flags = SS_DISABLE};
 }
 
-/* And when the frame is left. */
-static void rearm_stack(struct gt_g *g, const ucontext_t *uc)
+/* And when the frame, at sp, is left: refused, as by sigaltstack, while it lies on the stack. */
+static void rearm_stack(struct gt_g *g, const ucontext_t *uc, uintptr_t sp)
 {
     const int known = SS_DISABLE | SS_ONSTACK | GT_SS_AUTODISARM;
-    if (!(uc->uc_stack.ss_flags & ~known))
+    if (!(uc->uc_stack.ss_flags & ~known) && !on_altstack(g, sp))
         g->altstack = uc->uc_stack;
 }
 
@@ -464,7 +465,7 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
     arm_stack(g, uc);
     g->sigseq++;
     gt_stat_add(signals_delivered, 1);
-    if (gt_sigq_any(g))
+    if (gt_sigq_maybe(g))
         gt_run_signals_uc(g, NULL, NULL);
     struct call c = {.handler = a.handler, .sig = sig, .info = &info, .uc = uc};
     uint32_t depth = load_rlx(&g->in_rt);
@@ -476,7 +477,7 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
         call_handler(&c);
     store_rlx(&g->in_rt, depth - 1);
     gt_rt_enter(g);
-    rearm_stack(g, uc);
+    rearm_stack(g, uc, alt ? (uintptr_t)top : (uintptr_t)__builtin_frame_address(0));
     gt_memcpy(&old, &uc->uc_sigmask, sizeof(old));
     set_mask(g, old);
     return a.flags & SA_RESTART ? RESTART : NO_RESTART;
@@ -529,7 +530,7 @@ bool gt_intr(struct gt_g *g, bool restart)
     if ((load_rlx(&g->attention) & GT_ATT_CANCEL) && gt_cancel_act)
         gt_cancel_act(g);
     and_acqrel(&g->attention, ~GT_ATT_SIGNAL); /* before the look: a later one sets it again */
-    if (gt_sigq_any(g))
+    if (gt_sigq_maybe(g))
         ran = gt_run_signals_uc(g, NULL, &norestart);
     return ran && (norestart || !restart);
 }

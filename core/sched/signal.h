@@ -39,6 +39,11 @@ int gt_sig_send_process(int sig, const siginfo_t *info);
 int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info);
 /* Pending and not yet delivered: the goroutine's, and what we hold for the process. */
 gt_sigset gt_sig_pending(struct gt_g *g);
+/* Owner: may something be pending?  Two loads. */
+static inline bool gt_sigq_maybe(struct gt_g *g)
+{
+    return g->sigq || load_acq(&g->siginbox);
+}
 /* Sets g->waitset: what is sent from now on is queued, not handled; 0: the wait is over. */
 void gt_sig_wait_for(struct gt_g *g, gt_sigset set);
 /* Was it made by the runtime for its own use?  (Seen by who waits in the kernel.) */

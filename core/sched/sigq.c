@@ -232,12 +232,12 @@ static struct gt_signode *take_of(struct gt_g *g, gt_sigset set, bool shared_onl
 
 struct gt_signode *gt_sigq_take(struct gt_g *g, gt_sigset set)
 {
-    return gt_sigq_any(g) ? take_of(g, set, false) : NULL;
+    return gt_sigq_maybe(g) ? take_of(g, set, false) : NULL;
 }
 
 struct gt_signode *gt_sigq_take_shared(struct gt_g *g, gt_sigset set)
 {
-    return gt_sigq_any(g) ? take_of(g, set, true) : NULL;
+    return gt_sigq_maybe(g) ? take_of(g, set, true) : NULL;
 }
 
 gt_sigset gt_sigq_shared(struct gt_g *g)

@@ -37,11 +37,6 @@ struct gt_signode *gt_sigq_take_shared(struct gt_g *g, gt_sigset set);
 gt_sigset gt_sigq_shared(struct gt_g *g);
 /* Owner: what is pending. */
 gt_sigset gt_sigq_set(struct gt_g *g);
-/* Owner: is something there, perhaps? */
-static inline bool gt_sigq_any(struct gt_g *g)
-{
-    return g->sigq || load_acq(&g->siginbox);
-}
 /* All that is pending of sig, on every goroutine, is void: its action has become "ignore". */
 void gt_sigq_forget(int sig);
 /* In a fork's child, which has one goroutine: nothing is pending. */

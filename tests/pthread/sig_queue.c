@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 
-enum { MANY = 3000, STORM = 50000 };
+enum { MANY = 3000, STORM = 8000 };
 
 static int ready, stop, count;
 static volatile int order[64], values[64], norder; /* sending is said not to call back */
