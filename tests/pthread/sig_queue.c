@@ -308,6 +308,8 @@ static void *kills_the_next(void *arg)
     await(&ready, 9);
     for (int i = 0; i < 4000; i++)
         pthread_kill(ring[(me + 1 + i % 7) % 8], i % 2 ? SIGUSR1 : SIGUSR2);
+    bump(&stop);
+    await(&stop, 8); /* a thread that is joined must not be sent anything */
     return NULL;
 }
 
@@ -324,7 +326,7 @@ static void each_kills_each(void)
     sigaction(SIGUSR1, &sa, NULL);
     sa.sa_flags = SA_RESTART;
     sigaction(SIGUSR2, &sa, NULL);
-    ready = 0;
+    ready = stop = 0;
     for (long i = 0; i < 8; i++)
         ring[i] = go(kills_the_next, (void *)i);
     bump(&ready);
