@@ -229,13 +229,22 @@ struct old_cleanup {
     struct old_cleanup *prev;
 };
 
-static void run_old(struct gt_g *g, uintptr_t below)
+static void run_chain(void **head, uintptr_t below)
 {
     struct old_cleanup *o;
-    while ((o = g->old_cleanup) != NULL && (uintptr_t)o < below) {
-        g->old_cleanup = o->prev;
+    while ((o = *head) != NULL && (uintptr_t)o < below) {
+        *head = o->prev;
         o->routine(o->arg);
     }
+}
+
+/* The program's and those of functions of libc that are left (they unlock a stream). */
+static void run_old(struct gt_g *g, uintptr_t below)
+{
+    void **libc = gt_tcb_cleanups(g->tp);
+    run_chain(&g->old_cleanup, below);
+    if (libc)
+        run_chain(libc, below);
 }
 
 static _Unwind_Reason_Code stop(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
@@ -293,6 +302,7 @@ _Static_assert(sizeof(struct _Unwind_Exception) <= sizeof(((struct gt_g *)0)->un
 static void leave_runtime(struct gt_g *g)
 {
     and_acqrel(&g->attention, ~GT_ATT_CANCEL);
+    gt_tcb_leave_point(g->tp);
     store_rlx(&g->in_rt, 0);
 }
 

@@ -50,6 +50,10 @@ static void resolve_os(void)
     OS(call_tls_dtors, "__call_tls_dtors");
     OS(res_nclose, "__res_nclose");
     OS(uselocale, "uselocale");
+    OS(pthread_setcancelstate, "pthread_setcancelstate");
+    OS(pthread_setcanceltype, "pthread_setcanceltype");
+    OS(cleanup_push, "_pthread_cleanup_push");
+    OS(cleanup_pop, "_pthread_cleanup_pop");
     OS(db_sizeof_pthread, "_thread_db_sizeof_pthread");
     OS(db_tid, "_thread_db_pthread_tid");
     OS(db_list, "_thread_db_pthread_list");

@@ -22,9 +22,17 @@
 #define F_IN_BACKUP  0x0100
 #define F_LINE_BUF   0x0200
 
+/* Of libio's struct _IO_wide_data: what it opens with. */
+struct wide_data {
+    wchar_t *read_ptr, *read_end;
+};
+
+/* A wide stream has a second buffer, of characters; when that is empty, bytes that are left may yet
+ * not make a character, and then the call waits unannounced. */
 static inline bool has_data(const FILE *fp)
 {
-    return fp->_IO_read_ptr < fp->_IO_read_end;
+    const struct wide_data *w = (const void *)fp->_wide_data;
+    return fp->_IO_read_ptr < fp->_IO_read_end || (fp->_mode > 0 && w->read_ptr < w->read_end);
 }
 
 static long try_fill(struct gt_io *io, void *arg)
@@ -112,6 +120,21 @@ READS(int, getchar_unlocked, (void), (), stdin)
 READS(ssize_t, getline, (char **s, size_t *n, FILE *fp), (s, n, fp), fp)
 READS(ssize_t, getdelim, (char **s, size_t *n, int c, FILE *fp), (s, n, c, fp), fp)
 READS(ssize_t, __getdelim, (char **s, size_t *n, int c, FILE *fp), (s, n, c, fp), fp)
+READS(wint_t, fgetwc, (FILE *fp), (fp), fp)
+READS(wint_t, fgetwc_unlocked, (FILE *fp), (fp), fp)
+READS(wint_t, getwc, (FILE *fp), (fp), fp)
+READS(wint_t, getwc_unlocked, (FILE *fp), (fp), fp)
+READS(wint_t, getwchar, (void), (), stdin)
+READS(wint_t, getwchar_unlocked, (void), (), stdin)
+READS(wint_t, __wuflow, (FILE *fp), (fp), fp)
+READS(wint_t, __wunderflow, (FILE *fp), (fp), fp)
+READS(wchar_t *, fgetws, (wchar_t *s, int n, FILE *fp), (s, n, fp), fp)
+READS(wchar_t *, fgetws_unlocked, (wchar_t *s, int n, FILE *fp), (s, n, fp), fp)
+READS(wchar_t *, __fgetws_chk, (wchar_t *s, size_t room, int n, FILE *fp), (s, room, n, fp), fp)
+READS(wchar_t *, __fgetws_unlocked_chk, (wchar_t *s, size_t room, int n, FILE *fp),
+      (s, room, n, fp), fp)
+READS(int, __isoc99_vfwscanf, (FILE *fp, const wchar_t *fmt, va_list ap), (fp, fmt, ap), fp)
+READS(int, __isoc99_vwscanf, (const wchar_t *fmt, va_list ap), (fmt, ap), stdin)
 READS(int, __isoc99_vfscanf, (FILE *fp, const char *fmt, va_list ap), (fp, fmt, ap), fp)
 READS(int, __isoc99_vscanf, (const char *fmt, va_list ap), (fmt, ap), stdin)
 /* clang-format on */
@@ -148,3 +171,8 @@ SCANS(gt_old_fscanf, (FILE * fp, const char *fmt, ...), gt_old_vfscanf, fp, fmt)
 SCANS(gt_old_scanf, (const char *fmt, ...), gt_old_vfscanf, stdin, fmt)
 SCANS(__isoc99_fscanf, (FILE * fp, const char *fmt, ...), __isoc99_vfscanf, fp, fmt)
 SCANS(__isoc99_scanf, (const char *fmt, ...), __isoc99_vfscanf, stdin, fmt)
+
+int __isoc99_fwscanf(FILE *fp, const wchar_t *fmt, ...);
+int __isoc99_wscanf(const wchar_t *fmt, ...);
+SCANS(__isoc99_fwscanf, (FILE * fp, const wchar_t *fmt, ...), __isoc99_vfwscanf, fp, fmt)
+SCANS(__isoc99_wscanf, (const wchar_t *fmt, ...), __isoc99_vfwscanf, stdin, fmt)

@@ -29,6 +29,10 @@ struct gt_os_real {
     void (*call_tls_dtors)(void);
     void (*res_nclose)(void *);
     void *(*uselocale)(void *);
+    int (*pthread_setcancelstate)(int, int *);
+    int (*pthread_setcanceltype)(int, int *);
+    void (*cleanup_push)(void *, void (*)(void *), void *);
+    void (*cleanup_pop)(void *, int);
     const uint32_t *db_sizeof_pthread, *db_tid, *db_list, *db_specific, *db_l_tls_offset;
     const ptrdiff_t *rseq_offset;
     const unsigned *rseq_size;

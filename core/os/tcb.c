@@ -58,6 +58,9 @@ static struct {
     ptrdiff_t tls_off;  /* of gt_tls, from tp */
     ptrdiff_t rseq_off; /* from tp; 0: none inside */
     size_t robust_off;
+    size_t cancel_off;                    /* of cancelhandling; 0: not found */
+    uint32_t cancel_async, cancel_disabled; /* its bits */
+    size_t cleanup_off;                   /* of the chain of old cleanup buffers; 0: not found */
     struct module mod[MAX_MODULES];
     int nmod;
     struct gt_lock lock; /* DLFIX: mod[] */
@@ -284,6 +287,70 @@ void gt_tcb_fork_unlock(void)
 
 /* ---- boot ---- */
 
+/* The first word of the block that differs from what was copied to `before`, as it is now; 0: none,
+ * or two. */
+static size_t changed_word(const uint32_t *before)
+{
+    const uint32_t *now = gt_arch_get_tp();
+    size_t at = 0;
+    for (size_t i = 1; i < T.size / 4; i++)
+        if (now[i] != before[i]) {
+            if (at)
+                return 0;
+            at = i;
+        }
+    return at * 4;
+}
+
+/* Where the calling thread's block keeps its cancellation word and its chain of cleanup buffers:
+ * seen by using them.  Without them libc's own cancellation points are none. */
+static void learn_cancellation(void)
+{
+    static uint32_t before[MAX_WORDS * 2];
+    struct gt_os_real *r = &gt_os_real;
+    char *tp = gt_arch_get_tp();
+    uintptr_t buffer[4] = {0};
+    int old;
+    if (!r->pthread_setcancelstate || !r->pthread_setcanceltype || !r->cleanup_push ||
+        !r->cleanup_pop)
+        return;
+    gt_memcpy(before, tp, T.size);
+    r->pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
+    size_t at = changed_word(before);
+    T.cancel_async = *(uint32_t *)(tp + at) ^ before[at / 4];
+    r->pthread_setcanceltype(old, NULL);
+    r->pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    T.cancel_disabled = *(uint32_t *)(tp + at) ^ before[at / 4];
+    T.cancel_off = changed_word(before) == at ? at : 0;
+    r->pthread_setcancelstate(old, NULL);
+    r->cleanup_push(buffer, NULL, NULL);
+    for (size_t i = 8; i < T.size; i += 8)
+        if (*(uintptr_t *)(tp + i) == (uintptr_t)buffer)
+            T.cleanup_off = i;
+    r->cleanup_pop(buffer, 0);
+}
+
+bool gt_tcb_in_point(const void *tp)
+{
+    if (!T.cancel_off)
+        return false;
+    uint32_t w = __atomic_load_n((const uint32_t *)((const char *)tp + T.cancel_off),
+                                 __ATOMIC_RELAXED);
+    return (w & T.cancel_async) && !(w & T.cancel_disabled);
+}
+
+void gt_tcb_leave_point(void *tp)
+{
+    if (T.cancel_off)
+        __atomic_fetch_and((uint32_t *)((char *)tp + T.cancel_off), ~T.cancel_async,
+                           __ATOMIC_RELAXED);
+}
+
+void **gt_tcb_cleanups(void *tp)
+{
+    return T.cleanup_off ? (void **)((char *)tp + T.cleanup_off) : NULL;
+}
+
 int gt_tcb_init(void)
 {
     static int state; /* 0 new, 1 done, 2 refused */
@@ -311,6 +378,7 @@ int gt_tcb_init(void)
     }
     int added = 0;
     r->dl_iterate_phdr(add_module, &added);
+    learn_cancellation();
     state = 1;
     return 0;
 }

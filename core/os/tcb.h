@@ -59,4 +59,11 @@ void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg)
 void gt_tcb_fork_lock(void);
 void gt_tcb_fork_unlock(void);
 
+/* Is the thread of this block inside a cancellation point of libc's own (which makes cancellation
+ * asynchronous for as long as it waits), with cancellation not switched off by libc? */
+bool gt_tcb_in_point(const void *tp);
+void gt_tcb_leave_point(void *tp);
+/* libc's chain of struct _pthread_cleanup_buffer: head; NULL: not known. */
+void **gt_tcb_cleanups(void *tp);
+
 #endif

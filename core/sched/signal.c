@@ -833,6 +833,14 @@ static void close_frame(const struct gt_g *g, ucontext_t *uc)
     uc->uc_stack.ss_flags = 0x7ffe;
 }
 
+/* Would a cancellation act at any instruction: asynchronous by the program's wish, or because the
+ * goroutine waits in a cancellation point inside libc? */
+static bool cancels_here(const struct gt_g *g)
+{
+    return (load_rlx(&g->attention) & GT_ATT_CANCEL) &&
+           ((load_rlx(&g->cancel) & GT_CANCEL_ASYNC) || gt_tcb_in_point(gt_arch_get_tp()));
+}
+
 /* What the interrupted goroutine runs: handlers, a yield, an asynchronous cancellation. */
 static void injected(struct gt_sigframe *f)
 {
@@ -854,9 +862,7 @@ static void injected(struct gt_sigframe *f)
             store_rlx(&g->in_rt, depth + 1);
         }
         gt_run_signals_uc(g, uc, NULL);
-        if ((load_rlx(&g->cancel) & (GT_CANCEL_ASYNC | GT_CANCEL_DISABLED | GT_CANCEL_PENDING)) ==
-                (GT_CANCEL_ASYNC | GT_CANCEL_PENDING) &&
-            gt_cancel_act)
+        if (cancels_here(g) && gt_cancel_act)
             gt_cancel_act(g);
         close_frame(g, uc);
         GT_COMPILER_BAR();
@@ -884,7 +890,7 @@ static void on_sigurg(struct gt_g *g, void *uc)
         store_rlx(&g->spins, near ? load_rlx(&g->spins) + 1 : 0);
         g->spin_pc = pc;
     }
-    bool async = (att & GT_ATT_CANCEL) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC);
+    bool async = cancels_here(g);
     if ((att & GT_ATT_SIGNAL) || async ||
         ((att & GT_ATT_PREEMPT) && gt_preemptible(gt_arch_uc_pc(uc))))
         inject(g, uc, due(g));

@@ -98,6 +98,8 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
     g->unannounced++;
     gt_stat_add(unannounced_blocks, 1);
     note_unannounced(m->ktid);
+    if (load_rlx(&g->attention) & GT_ATT_CANCEL) /* asked for before a call inside libc waited */
+        gt_send_preempt(m);
     gt_handoffp(p);
     return true;
 }

@@ -40,6 +40,9 @@ $(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -o $@ $<
 
+$(TB)/pthread/cancel_exc: T_CFLAGS += -fexceptions
+$(TB)/pthread/cancel_exc: tests/pthread/cancel_cleanup.c
+
 $(TB)/pthread/%.env: tests/pthread/%.env
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
