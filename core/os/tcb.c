@@ -58,9 +58,9 @@ static struct {
     ptrdiff_t tls_off;  /* of gt_tls, from tp */
     ptrdiff_t rseq_off; /* from tp; 0: none inside */
     size_t robust_off;
-    size_t cancel_off;                    /* of cancelhandling; 0: not found */
+    size_t cancel_off;                      /* of cancelhandling; 0: not found */
     uint32_t cancel_async, cancel_disabled; /* its bits */
-    size_t cleanup_off;                   /* of the chain of old cleanup buffers; 0: not found */
+    size_t cleanup_off;                     /* of the chain of old cleanup buffers; 0: not found */
     struct module mod[MAX_MODULES];
     int nmod;
     struct gt_lock lock; /* DLFIX: mod[] */
@@ -334,8 +334,8 @@ bool gt_tcb_in_point(const void *tp)
 {
     if (!T.cancel_off)
         return false;
-    uint32_t w = __atomic_load_n((const uint32_t *)((const char *)tp + T.cancel_off),
-                                 __ATOMIC_RELAXED);
+    uint32_t w =
+        __atomic_load_n((const uint32_t *)((const char *)tp + T.cancel_off), __ATOMIC_RELAXED);
     return (w & T.cancel_async) && !(w & T.cancel_disabled);
 }
 

@@ -19,8 +19,13 @@ static sem_t sem;
 
 struct Mark {
     const char *what;
-    explicit Mark(const char *w) : what(w) {}
-    ~Mark() { trail += what; }
+    explicit Mark(const char *w) : what(w)
+    {
+    }
+    ~Mark()
+    {
+        trail += what;
+    }
 };
 
 static void mark(void *arg)
@@ -200,19 +205,21 @@ static void once_again()
     EQ(finished, 1);
 }
 
-static __attribute__((noinline)) void spin(volatile long *n)
+static void spin(volatile long *n)
 {
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, nullptr);
+    bump(&ready);
     for (;;)
         *n = *n + 1;
 }
+
+static void (*volatile spins)(volatile long *) = spin; // the compiler must think that it can throw
 
 static void *computes(void *arg)
 {
     Mark a("a");
     volatile long n = 0;
-    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, nullptr);
-    bump(&ready);
-    spin(&n);
+    spins(&n);
     return arg;
 }
 
@@ -225,6 +232,7 @@ static void asynchronous()
         await(&ready, 1);
         pthread_cancel(t);
         CHECK(reap(t) == PTHREAD_CANCELED);
+        CHECK(trail == "a");
     }
 }
 

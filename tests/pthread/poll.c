@@ -257,6 +257,27 @@ static void poll_for_room(void)
     close(sv[0]);
 }
 
+static void *bad_addresses(void *arg)
+{
+    fd_set *volatile nowhere = (fd_set *)16;
+    struct timespec *volatile never = (struct timespec *)16, shortly = {0, 1000};
+    struct timeval tv = {0, 1000};
+
+    FAILS(select(8, nowhere, NULL, NULL, &tv), EFAULT);
+    FAILS(select(8, NULL, NULL, nowhere, &tv), EFAULT);
+    FAILS(poll((struct pollfd *)nowhere, 1, 1), EFAULT);
+    FAILS(nanosleep(never, NULL), EFAULT);
+    EQ(nanosleep(&shortly, never), 0); /* not written to */
+    EQ(clock_nanosleep(CLOCK_MONOTONIC, 0, never, NULL), EFAULT);
+    return arg;
+}
+
+static void bad_pointers(void)
+{
+    bad_addresses(NULL);
+    reap(go(bad_addresses, NULL));
+}
+
 int main(void)
 {
     CASE(limits);
@@ -268,5 +289,6 @@ int main(void)
     CASE(many_pollers_of_one);
     CASE(poll_beside_read);
     CASE(poll_for_room);
+    CASE(bad_pointers);
     return 0;
 }
