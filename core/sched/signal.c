@@ -450,6 +450,7 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
     siginfo_t info = n->info;
     int sig = n->sig;
     gt_signode_put(n);
+    gt_assert(sig > 0); /* kicks are sysmon's */
     if (!is_function(a.handler))
         return by_default(&a, sig);
     if (a.flags & SA_RESETHAND) {
