@@ -353,6 +353,7 @@ struct pick {
     int sig;
     struct gt_g *g;
     int best;
+    bool cpu_time; /* it measures who computes, and hit the scheduler: not one that sleeps */
 };
 
 static void consider(struct gt_g *g, void *arg)
@@ -367,10 +368,10 @@ static void consider(struct gt_g *g, void *arg)
         score = 4;
     else if (g->sigmask & bit)
         return;
-    else if (g == gt_sched.g1)
+    else if (g == gt_sched.g1 && !p->cpu_time)
         score = 3;
     else
-        score = st == GT_G_RUN ? 2 : 1;
+        score = st == GT_G_RUN || (st == GT_G_READY && p->cpu_time) ? 2 : 1;
     if (score > p->best) {
         p->best = score;
         p->g = g;
@@ -380,7 +381,7 @@ static void consider(struct gt_g *g, void *arg)
 /* The goroutine that takes a process-directed signal now; NULL: all block it. */
 static struct gt_g *taker(int sig)
 {
-    struct pick p = {.sig = sig};
+    struct pick p = {.sig = sig, .cpu_time = sig == SIGPROF || sig == SIGVTALRM};
     gt_foreach_g(consider, &p);
     return p.g;
 }
