@@ -170,6 +170,8 @@ static long raw_fork(void *arg)
 
 static void child_of(struct gt_g *g)
 {
+    if (!g)
+        gt_thread_first();
     gt_fork_child(g);
     gt_thread_fork_child();
     gt_once_fork_child();
@@ -185,11 +187,11 @@ static void solo_child(struct gt_g *solo)
 
 struct gt_fork gt_fork_begin(void)
 {
-    struct gt_fork f = {.g = gt_self()};
+    struct gt_fork f = {.g = gt_self(), .started = load_acq(&gt_started)};
     if (f.g)
         gt_rt_enter(f.g);
     gt_lock(&F.lock, GT_RANK_NONE);
-    if (f.g)
+    if (f.started)
         gt_fork_before(f.g);
     f.mcache = gt_alloc_fork_before(f.g);
     return f;
@@ -199,9 +201,9 @@ void gt_fork_end(struct gt_fork f, bool child)
 {
     if (!child)
         gt_alloc_fork_parent();
-    if (f.g && child) {
+    if (f.started && child) {
         child_of(f.g);
-    } else if (f.g) {
+    } else if (f.started) {
         gt_fork_parent(f.g);
         gt_netpoll_shared();
     }

@@ -12,6 +12,7 @@
 struct gt_mcache;
 struct gt_fork {
     struct gt_g *g; /* the caller; NULL: off a goroutine */
+    bool started;   /* the scheduler runs */
     struct gt_mcache *mcache;
 };
 struct gt_fork gt_fork_begin(void);

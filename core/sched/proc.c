@@ -564,8 +564,7 @@ int gt_sched_start(int nprocs)
         return r;
     if (gt_netpoll_init() || make_ps(nprocs))
         return -ENOSYS;
-    if (gt_sched.solo)
-        bury();
+    bury();
     store_rlx(&gt_sched.lastpoll, 1);
     sys_membarrier(16 /* REGISTER_PRIVATE_EXPEDITED */);
     gt_sigset all = GT_SIG_QUIET, old;
@@ -608,29 +607,16 @@ void gt_fork_parent(struct gt_g *g)
     gt_tcb_fork_unlock();
 }
 
-/* The child has one goroutine, on this kernel thread.  The scheduler stands still until it makes a
- * thread again: until then calls go to the kernel as in a program with one thread. */
-void gt_fork_child(struct gt_g *g)
+/* The goroutine that forked is the child's one thread, on this kernel thread. */
+static void survive(struct gt_g *g)
 {
     struct gt_m *m = g->m;
-    gt_fork_parent(g);
-    struct gt_p *allp[GT_MAXP];
-    gt_memcpy(allp, gt_sched.allp, sizeof(allp));
-    gt_memset(&gt_sched, 0, sizeof(gt_sched));
-    gt_memcpy(gt_sched.allp, allp, sizeof(allp));
     gt_sched.m0 = m;
     store_rlx(&gt_sched.mid, m->id);
-    gt_maker_fork_child();
-    gt_signal_fork_child(g);
-    gt_sema_fork_child();
-    gt_disk_fork_child();
-    gt_netpoll_fork_child();
     m->p = NULL;
     store_rlx(&m->mcache, NULL);
     m->spinning = false;
     store_rlx(&m->curg, NULL);
-    for (int i = 0; i < GT_STAT_COUNT; i++)
-        store_rlx(&gt_stats[i], 0);
     gt_tls.g = NULL;
     gt_tid_set(g->tp, sys_getpid());
     gt_tid_set(m->listed_tp, sys_getpid());
@@ -640,6 +626,27 @@ void gt_fork_child(struct gt_g *g)
     store_rlx(&g->in_rt, 0);
     store_rlx(&g->attention, 0);
     sys_sigaltstack(&g->altstack, NULL);
+}
+
+/* The scheduler stands still until the child makes a thread again: until then calls go to the
+ * kernel as in a program with one thread.  When a foreign thread has forked, it is to the child
+ * what the first thread is to a process that has not started yet. */
+void gt_fork_child(struct gt_g *g)
+{
+    gt_fork_parent(g);
+    struct gt_p *allp[GT_MAXP];
+    gt_memcpy(allp, gt_sched.allp, sizeof(allp));
+    gt_memset(&gt_sched, 0, sizeof(gt_sched));
+    gt_memcpy(gt_sched.allp, allp, sizeof(allp));
+    gt_maker_fork_child();
+    gt_signal_fork_child(g);
+    gt_sema_fork_child();
+    gt_disk_fork_child();
+    gt_netpoll_fork_child();
+    for (int i = 0; i < GT_STAT_COUNT; i++)
+        store_rlx(&gt_stats[i], 0);
+    if (g)
+        survive(g);
     store_rel(&gt_started, false);
 }
 

@@ -79,7 +79,8 @@ static struct {
         _Atomic uint32_t seq; /* odd: being written; pairs with act_read */
         struct gt_sigact a;
     } act[NSIG_ + 1];
-    struct gt_lock lock;                /* SIGNAL: act writers, counts */
+    _Atomic bool booted; /* act[] holds the program's actions, in fork's children too */
+    struct gt_lock lock; /* SIGNAL: act writers, counts */
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
@@ -1141,8 +1142,14 @@ static void find_main_stack(void)
     S.main_lo = S.main_hi - GT_MIN(S.main_hi, GT_MIN(lim.cur, MAIN_STACK_MAX));
 }
 
+bool gt_sig_booted(void)
+{
+    return load_acq(&S.booted);
+}
+
 void gt_signal_boot(void)
 {
+    store_rel(&S.booted, true);
     gt_sig_ranges_init();
     find_main_stack();
     for (int sig = 1; sig <= NSIG_; sig++) {

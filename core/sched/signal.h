@@ -22,6 +22,8 @@ struct gt_sigact {
     int flags;     /* SA_* as the program gave them */
     gt_sigset mask;
 };
+/* True when actions are in our table: from the first start on. */
+bool gt_sig_booted(void);
 /* Reads / changes the program's action for sig (1..64, not 9, 19, 32, 33).  0 or -EINVAL.  Before
  * the scheduler starts the interpose layer uses the C library instead. */
 int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old);

@@ -271,13 +271,20 @@ void gt_sigq_forget(int sig)
         gt_foreach_g(clear_bit, &bit);
 }
 
-void gt_sigq_fork_child(struct gt_g *g)
+/* The survivor, if it is one of ours, starts with nothing pending. */
+static void survivor(struct gt_g *g)
 {
     g->sigq = g->sigqlast = NULL;
     g->sigqset[0] = g->sigqset[1] = 0;
     store_rlx(&g->siginbox, NULL);
     store_rlx(&g->sigpend[0], 0);
     store_rlx(&g->sigpend[1], 0);
+}
+
+void gt_sigq_fork_child(struct gt_g *g)
+{
+    if (g)
+        survivor(g);
     if (!load_rlx(&Q.used))
         return;
     store_rlx(&Q.used, 0); /* those of the goroutines that are not here, too */

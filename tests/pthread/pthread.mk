@@ -6,14 +6,15 @@
 # Each suite: T=pattern selects, GT_SO unset runs everything plain.
 
 TB := $(B)/tests
-T_PROG_C := $(filter-out suite lib%,$(basename $(notdir $(wildcard tests/pthread/*.c))))
-T_PROG_CC := $(filter-out lib%,$(basename $(notdir $(wildcard tests/pthread/*.cc))))
+T_LIBNAMES := libatfork libdtor
+T_PROG_C := $(filter-out suite libplug $(T_LIBNAMES),\
+	$(basename $(notdir $(wildcard tests/pthread/*.c))))
+T_PROG_CC := $(filter-out $(T_LIBNAMES),$(basename $(notdir $(wildcard tests/pthread/*.cc))))
 T_ENVS := $(notdir $(wildcard tests/pthread/*.env))
 T_PROGRAMS := $(addprefix $(TB)/pthread/,$(T_PROG_C) $(T_PROG_CC))
 T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so libplug_ld.so libplug_desc.so \
 	libplug_xs.so)
-T_LIBS := $(filter-out %/libplug.so,$(patsubst tests/pthread/%,$(TB)/pthread/%.so,$(basename \
-	$(wildcard tests/pthread/lib*.c tests/pthread/lib*.cc))))
+T_LIBS := $(patsubst %,$(TB)/pthread/%.so,$(T_LIBNAMES))
 T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(T_LIBS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
 	$(TB)/stress/stress $(TB)/fault/victim $(TB)/abi/probe $(TB)/abi/objects
 T_SUITES := $(addprefix $(TB)/,pthread/suite stress/suite fault/suite abi/suite)
