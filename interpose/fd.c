@@ -437,7 +437,9 @@ GT_EXPORT int pclose(FILE *fp)
 int gt_closedir(DIR *dir) __asm__("closedir");
 GT_EXPORT int gt_closedir(DIR *dir)
 {
-    if (dir)
+    if (dir) {
         gt_fd_closing(dirfd(dir));
+        gt_procfs_closed(dir);
+    }
     return REAL(closedir)(dir);
 }

@@ -37,6 +37,9 @@ static inline bool gt_io_plain(int fd)
     return kind != GT_FD_UNKNOWN && kind != GT_FD_FILE && kind != GT_FD_SIGNAL;
 }
 
+/* A directory stream is about to be closed: procfs.c may have a view of it. */
+void gt_procfs_closed(DIR *dir);
+
 /* One blocking call on one descriptor. */
 struct gt_io {
     struct gt_g *g;

@@ -337,6 +337,7 @@ void gt_mstart(struct gt_m *m)
     gt_signal_minit(m);
     gt_cpu_begin(m);
     m_publish(m);
+    sub_acqrel(&gt_sched.nstarting, 1); /* pairs with gt_is_own_kthread */
     if (m->nextp) {
         struct gt_p *p = m->nextp;
         m->nextp = NULL;
@@ -344,6 +345,26 @@ void gt_mstart(struct gt_m *m)
         gt_acquirep(m, p);
     }
     gt_schedule_loop(m);
+}
+
+static bool is_known_kthread(int ktid)
+{
+    if (ktid == load_rlx(&gt_sched.sysmon_ktid) || ktid == load_rlx(&gt_sched.maker_ktid))
+        return ktid != 0;
+    for (struct gt_m *m = load_acq(&gt_sched.allm); m; m = m->alllink)
+        if (m->ktid == ktid)
+            return m != gt_sched.m0;
+    return false;
+}
+
+bool gt_is_own_kthread(int ktid)
+{
+    if (is_known_kthread(ktid))
+        return true;
+    /* it may be on its way: the kernel shows it before it has told us who it is */
+    while (load_acq(&gt_sched.nstarting))
+        sys_nanosleep(50 * GT_US);
+    return is_known_kthread(ktid);
 }
 
 bool gt_newm(struct gt_p *p, bool spinning)
@@ -376,6 +397,7 @@ int gt_kthread_start(void *(*fn)(void *), void *arg, size_t stack)
 
 static void m_failed(struct gt_m *m, int err)
 {
+    sub_acqrel(&gt_sched.nstarting, 1);
     if (!K.failed_once)
         gt_warn("cannot make another kernel thread (error %d): going on with %lu", -err,
                 (unsigned long)gt_stat_get(ms_made));
@@ -392,6 +414,8 @@ static void m_failed(struct gt_m *m, int err)
 static void *maker(void *arg)
 {
     (void)arg;
+    store_rlx(&gt_sched.maker_ktid, sys_gettid());
+    sub_acqrel(&gt_sched.nstarting, 1);
     for (;;) {
         uint32_t n = load_acq(&K.note);
         gt_lock(&K.lock, GT_RANK_MAKER);
@@ -411,6 +435,7 @@ static void *maker(void *arg)
             m->nextp = NULL;
             m->spare = true;
         }
+        add_acqrel(&gt_sched.nstarting, 1);
         int r = gt_signal_malloc(m);
         if (!r)
             r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
@@ -573,6 +598,7 @@ int gt_sched_start(int nprocs)
     if (r)
         return r;
     sys_sigprocmask(SIG_SETMASK, &all, &old);
+    store_rlx(&gt_sched.nstarting, 2);
     r = gt_kthread_start(gt_sysmon, NULL, G0_STACK);
     if (!r)
         r = gt_maker_start();

@@ -48,6 +48,9 @@ GT_NORETURN void gt_goexit(struct gt_g *g);
 void gt_gfree(struct gt_g *g);
 /* Is tid one of those that goroutines get?  (The first goroutine's is the process's.) */
 bool gt_tid_is_goroutine(int tid);
+/* Is ktid a kernel thread of the runtime's other than the process's first?  The Ms, sysmon, the
+ * maker of Ms. */
+bool gt_is_own_kthread(int ktid);
 /* The goroutine whose thread block is tp, or NULL: not ours.  Reads the block. */
 struct gt_g *gt_g_of(void *tp);
 /* The live goroutine that gettid() calls so, or NULL.  A walk over all, but for the caller's own.

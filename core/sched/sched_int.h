@@ -28,6 +28,8 @@ struct gt_sched {
     struct gt_p *allp[GT_MAXP];
     _Atomic(struct gt_m *) allm; /* push only */
     _Atomic uint32_t mid;
+    _Atomic int sysmon_ktid, maker_ktid; /* stored by themselves */
+    _Atomic uint32_t nstarting; /* kernel threads of ours that have not said yet who they are */
     struct gt_m *m0;
     struct gt_g *g1;
     struct gt_g *solo; /* the survivor in a fork's child, before it starts again */

@@ -41,6 +41,15 @@ static void run_handlers(void)
         gt_run_signals(g); /* elsewhere the kernel has run them */
 }
 
+/* A mutex is no cancellation point; but a thread that asked for asynchronous cancellation is
+ * cancelled anywhere. */
+static void async_cancel(void)
+{
+    struct gt_g *g = gt_self();
+    if (g && gt_cancel_due(g) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC) && gt_cancel_act)
+        gt_cancel_act(g);
+}
+
 /* ---- mutex ---- */
 
 static bool mutex_spin(_Atomic uint32_t *word)
@@ -92,8 +101,10 @@ static int mutex_queue(_Atomic uint32_t *word, int64_t when, bool front)
             return 0;
         if (r == GT_WAKE_TIMEOUT)
             return -ETIMEDOUT;
-        if (r == GT_WAKE_SIGNAL)
+        if (r == GT_WAKE_SIGNAL) {
+            async_cancel(); /* we are in no queue now; the word's waiters bit may stay */
             run_handlers();
+        }
         front = true;
         if (gt_nanotime() - since > STARVE_NS)
             w.bits = MARK_STARVING;

@@ -275,6 +275,8 @@ void *gt_sysmon(void *arg)
     int quiet = 0;
     (void)arg;
     gt_tls.runtime = true;
+    store_rlx(&gt_sched.sysmon_ktid, sys_gettid());
+    sub_acqrel(&gt_sched.nstarting, 1);
     while (!load_acq(&gt_started))
         sys_nanosleep(50 * GT_US);
     for (;;) {
