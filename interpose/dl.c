@@ -41,6 +41,7 @@ void gt_dl_sync(void)
     store_rlx(&dirty, false);
     gt_tcb_dlopen_fix(each_block);
     gt_sig_ranges_init();
+    gt_go_scan();
 }
 
 void *gt_dlopen_enter(void);

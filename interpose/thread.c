@@ -133,13 +133,26 @@ static int read_attrs(const pthread_attr_t *attr, struct gt_newproc *np)
 
 static bool refused;
 
+/* True for a thread that Go's runtime makes for itself. */
+static bool for_go(uintptr_t pc)
+{
+    if (unlikely(!load_acq(&gt_started))) {
+        if (!gt_real_ready)
+            gt_real_resolve();
+        gt_go_scan();
+    } else {
+        gt_dl_sync();
+    }
+    return gt_go_made(pc);
+}
+
 bool gt_thread_start(void)
 {
     if (likely(load_acq(&gt_started)))
         return true;
     if (!gt_real_ready)
         gt_real_resolve();
-    if (refused || gt_cfg.off || gt_in_vfork())
+    if (refused || gt_cfg.off || gt_in_vfork() || for_go(0)) /* 0: a program all Go's */
         return false;
     refused = gt_sched_start(gt_cfg.gomaxprocs ? gt_cfg.gomaxprocs : gt_ncpu()) != 0;
     if (!refused)
@@ -170,7 +183,6 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
     int r = read_attrs(attr, &np);
     if (r)
         return r;
-    gt_dl_sync();
     if (self)
         gt_rt_enter(self);
     gt_thread_born();
@@ -185,9 +197,10 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
 GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *),
                              void *arg)
 {
-    if (!gt_thread_start())
+    uintptr_t pc = (uintptr_t)__builtin_return_address(0);
+    if (for_go(pc) || !gt_thread_start())
         return REAL(pthread_create)(out, attr, fn, arg);
-    return create(out, attr, fn, arg, (uintptr_t)__builtin_return_address(0));
+    return create(out, attr, fn, arg, pc);
 }
 
 /* ---- join ---- */
@@ -551,7 +564,7 @@ static void *c11_main(void *arg)
 
 GT_EXPORT int thrd_create(thrd_t *out, thrd_start_t fn, void *arg)
 {
-    if (!gt_thread_start())
+    if (for_go((uintptr_t)__builtin_return_address(0)) || !gt_thread_start())
         return REAL(thrd_create)(out, fn, arg);
     struct c11_start *s = malloc(sizeof(*s));
     if (!s)

@@ -41,6 +41,11 @@ long gt_raw_signal_call(struct gt_g *g, long nr, const long *a);
 long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg);
 /* Takes in what dlopen has loaded since the last time (TLS images, text ranges). */
 void gt_dl_sync(void);
+/* ---- goruntime.c ---- */
+/* Looks for Go's runtime among what is loaded. */
+void gt_go_scan(void);
+/* Must the thread that the code at pc makes stay a kernel thread?  After a scan. */
+bool gt_go_made(uintptr_t pc);
 /* ---- clock.c ---- */
 /* Is it the clock of the caller's own CPU time, which nobody can sleep on? */
 bool gt_is_own_cpu_clock(clockid_t id);

@@ -86,12 +86,18 @@ class Goroutine:
             if parent else ""
 
 
+def static(name, file):
+    """The value of a static variable of core/sched, whatever the program's language; or None."""
+    for s in gdb.lookup_static_symbols(name):
+        if s.symtab is not None and s.symtab.filename.endswith("core/sched/" + file):
+            return s.value()
+    return None
+
+
 def wait_reason(n):
-    """The text of an enum gt_reason: the array of dump.c holds it."""
-    try:
-        return gdb.parse_and_eval("'dump.c'::reason_text[%d]" % n).string()
-    except gdb.error:
-        return "waiting"
+    """The text of an enum gt_reason: an array of dump.c holds it."""
+    texts = static("reason_text", "dump.c")
+    return texts[n].string() if texts is not None else "waiting"
 
 
 def symbol(pc):
@@ -103,13 +109,12 @@ def symbol(pc):
 
 def goroutines():
     """All that are alive, or dead and not joined yet; oldest first."""
-    try:
-        g = gdb.parse_and_eval("'proc.c'::R.all")
-        started = int(gdb.parse_and_eval("gt_started"))
-    except gdb.error as e:
+    records, started = static("R", "proc.c"), gdb.lookup_global_symbol("gt_started")
+    if records is None or started is None:
         raise gdb.GdbError("no goroutines here: libgothread.so is not loaded, or has no "
-                           "debugging information (%s)" % e)
-    if not started:
+                           "debugging information")
+    g = records["all"]
+    if not int(started.value()):
         return []
     found = []
     while int(g):
