@@ -90,6 +90,20 @@ needs() {
     command -v "$1" >/dev/null || [ -e "$1" ] || result skip "no $1 (Debian package $2)"
 }
 
+# The same for packages that are large or rarely there: make deps does not install them.
+wants() { needs "$@"; }
+
+# runtime SECONDS GOROUTINES COMMAND...: a program that checks itself and says "all right" at last.
+# GOROUTINES 0: not counted (children of its own write over the figures).
+runtime() {
+    local secs=$1 least=$2 out
+    shift 2
+    out=$(prog "$secs" "$@") || fail "exit status $?"
+    eq "last line" "$(tail -n 1 <<<"$out")" "all right"
+    printf '%s\n' "$out" >"$LOG/out"
+    [ "$least" = 0 ] || expect_goroutines "$least"
+}
+
 # ---- the program under test ----------------------------------------------------------------
 
 # prog SECONDS COMMAND...: in the foreground.  Its stderr goes to prog.err; at the time limit it
