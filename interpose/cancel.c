@@ -16,6 +16,7 @@
  */
 #include <unwind.h>
 
+#include "interpose/pobj.h"
 #include "interpose/thread.h"
 
 #include "core/os/real.h"
@@ -602,4 +603,7 @@ void gt_thread_started(void)
     gt_cancel_act = cancel_act;
     gt_recheck_hook = gt_futex_recheck;
     first_started(gt_self());
+    gt_ident_started();
+    gt_tcb_bury_pi = gt_bury_pi;
+    gt_shared_started(gt_self());
 }

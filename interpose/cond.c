@@ -90,7 +90,7 @@ static int wait_shared(pthread_cond_t *pc, pthread_mutex_t *pm, int clock,
 {
     struct gt_g *g = gt_self();
     gt_cancel_point(g);
-    gt_shared_begin(g); /* the mutex may look at its owner */
+    gt_shared_begin(g, GT_W_MUTEX); /* the mutex may look at its owner */
     int e = abs ? GT_ANNOUNCED(REAL(pthread_cond_clockwait)(pc, pm, clock, abs))
                 : GT_ANNOUNCED(REAL(pthread_cond_wait)(pc, pm));
     gt_shared_end(g, 0);

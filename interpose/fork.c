@@ -53,19 +53,6 @@ static struct gt_g *solo_self(void)
     return solo && gt_tls.owner == solo ? solo : NULL;
 }
 
-/* ---- wiring ---- */
-
-void gt_wire(struct gt_g *g, const char *reason)
-{
-    (void)g;
-    gt_stats_wired(reason);
-}
-
-void gt_unwire(struct gt_g *g)
-{
-    (void)g;
-}
-
 /* ---- atfork ---- */
 
 /* A handler leaves with its library: __cxa_finalize of the library's handle clears its row.  Rows

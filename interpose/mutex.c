@@ -5,11 +5,13 @@
  * getprioceiling of the C library are right as they are.  The lock word's low bits follow sync.h;
  * a priority ceiling lies above.
  *
- * Robust, priority-inheriting and priority-protected private mutexes run the same algorithm.  The
- * kind is read before any fast path: process-shared mutexes belong to the C library's protocol.
- * When the type looks at the owner, the goroutine is wired while it holds one (PITFALLS 9).
+ * The kind is read before any fast path: process-shared, robust, priority-inheriting and
+ * priority-protected mutexes belong to the C library's protocol (the kernel lends priorities and
+ * releases what the dead hold).  When the word or the type names the owner, the goroutine is wired
+ * while it holds one (PITFALLS 9).  The C library marks robust mutexes as process-shared.
  */
 #include <limits.h>
+
 #include "interpose/pobj.h"
 
 #define KIND_TYPE    3
@@ -20,8 +22,10 @@
 #define KIND_ELISION (256 | 512) /* ignored: no transactional memory */
 #define KIND_ALL     (KIND_TYPE | KIND_ROBUST | KIND_PI | KIND_PP | KIND_SHARED | KIND_ELISION)
 
-#define CEILING_SHIFT      19
-#define OWNER_INCONSISTENT INT_MAX
+#define PTHREAD_MUTEX_INCONSISTENT INT_MAX
+
+/* What the C library's own functions do. */
+#define KIND_LIBC (KIND_SHARED | KIND_ROBUST | KIND_PI | KIND_PP)
 
 _Static_assert(offsetof(pthread_mutex_t, __data.__kind) == 16, "kind is at its place");
 
@@ -66,11 +70,11 @@ static inline bool recursive_or_checked(int kind)
     return type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP;
 }
 
-/* ---- process-shared ---- */
+/* ---- those of the C library ---- */
 
 static bool wires(int kind)
 {
-    return recursive_or_checked(kind) || (kind & (KIND_ROBUST | KIND_PI));
+    return recursive_or_checked(kind) || (kind & (KIND_ROBUST | KIND_PI | KIND_PP));
 }
 
 static int real_lock(pthread_mutex_t *m, int clock, const struct timespec *abs)
@@ -82,33 +86,37 @@ static int real_lock(pthread_mutex_t *m, int clock, const struct timespec *abs)
     return GT_ANNOUNCED(REAL(pthread_mutex_clocklock)(m, clock, abs));
 }
 
+/* As the C library does when the kernel says that the owner has died. */
+static int inherit_from_dead(pthread_mutex_t *m)
+{
+    set_owner(m, PTHREAD_MUTEX_INCONSISTENT);
+    m->__data.__nusers--; /* the dead one still counts */
+    return EOWNERDEAD;
+}
+
 static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
                        const struct timespec *abs)
 {
     struct gt_g *g = wires(kind) ? gt_self() : NULL;
-    if (g)
-        gt_wire(g, "process-shared mutex");
-    gt_shared_begin(g);
+    gt_shared_begin(g, GT_W_MUTEX);
     /* libc's trylock of a robust mutex that cannot be recovered keeps it locked: not as a first
      * attempt */
     int e = how == LOCK && (kind & KIND_ROBUST) ? EBUSY : REAL(pthread_mutex_trylock)(m);
     if (e == EBUSY && how == LOCK)
         e = real_lock(m, clock, abs);
+    if (e == 0 && (kind & KIND_ROBUST) && (kind & KIND_PI) && gt_owner_died(word_of(m)))
+        e = inherit_from_dead(m);
     bool held = e == 0 || e == EOWNERDEAD;
     gt_shared_end(g, held);
-    if (g && !held)
-        gt_unwire(g);
     return e;
 }
 
 static int shared_unlock(pthread_mutex_t *m, int kind)
 {
     struct gt_g *g = wires(kind) ? gt_self() : NULL;
-    gt_shared_begin(g);
+    gt_shared_begin(g, GT_W_MUTEX);
     int e = REAL(pthread_mutex_unlock)(m);
     gt_shared_end(g, e == 0 ? -1 : 0);
-    if (g && e == 0)
-        gt_unwire(g);
     return e;
 }
 
@@ -118,17 +126,11 @@ static int shared_unlock(pthread_mutex_t *m, int kind)
 static int lock_again(pthread_mutex_t *m, int kind, enum how how)
 {
     if ((kind & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK_NP)
-        return how == TRY && !(kind & (KIND_ROBUST | KIND_PI | KIND_PP)) ? EBUSY : EDEADLK;
+        return how == TRY ? EBUSY : EDEADLK;
     if (m->__data.__count + 1 == 0)
         return EAGAIN;
     m->__data.__count++;
     return 0;
-}
-
-static bool above_ceiling(pthread_mutex_t *m)
-{
-    struct gt_g *g = gt_self();
-    return g && g->priority > (int)(load_rlx(word_of(m)) >> CEILING_SHIFT);
 }
 
 static GT_NOINLINE int lock_any(pthread_mutex_t *m, enum how how, int clock,
@@ -138,12 +140,10 @@ static GT_NOINLINE int lock_any(pthread_mutex_t *m, enum how how, int clock,
     int64_t when;
     if (kind & ~KIND_ALL)
         return EINVAL;
-    if (kind & KIND_SHARED)
+    if (kind & KIND_LIBC)
         return shared_lock(m, kind, how, clock, abs);
     if (recursive_or_checked(kind) && owner_of(m) == gt_owner_self())
         return lock_again(m, kind, how);
-    if ((kind & KIND_PP) && above_ceiling(m))
-        return EINVAL;
     if (!gt_mutex_try(word_of(m))) {
         if (how == TRY)
             return EBUSY;
@@ -185,10 +185,9 @@ int gt_pm_may_unlock(pthread_mutex_t *m)
     int kind = kind_of(m);
     if (kind & ~KIND_ALL)
         return EINVAL;
-    if (kind & KIND_SHARED)
+    if (kind & KIND_LIBC)
         return 0; /* the C library will say */
-    bool checks = recursive_or_checked(kind) || (kind & (KIND_ROBUST | KIND_PI));
-    return checks && owner_of(m) != gt_owner_self() ? EPERM : 0;
+    return recursive_or_checked(kind) && owner_of(m) != gt_owner_self() ? EPERM : 0;
 }
 
 static GT_NOINLINE int unlock_any(pthread_mutex_t *m, unsigned users)
@@ -196,7 +195,7 @@ static GT_NOINLINE int unlock_any(pthread_mutex_t *m, unsigned users)
     int kind = kind_of(m), e = gt_pm_may_unlock(m);
     if (e != 0)
         return e;
-    if (kind & KIND_SHARED)
+    if (kind & KIND_LIBC)
         return shared_unlock(m, kind);
     if ((kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE_NP && --m->__data.__count != 0)
         return 0;
@@ -209,7 +208,7 @@ static GT_NOINLINE int unlock_any(pthread_mutex_t *m, unsigned users)
 _Atomic uint32_t *gt_pm_word(pthread_mutex_t *m)
 {
     /* count: we may go on holding it in the wait, so we must not wait for it */
-    return (kind_of(m) & KIND_SHARED) || m->__data.__count > 1 ? NULL : word_of(m);
+    return (kind_of(m) & KIND_LIBC) || m->__data.__count > 1 ? NULL : word_of(m);
 }
 
 int gt_pm_wait_unlock(pthread_mutex_t *m)
@@ -220,7 +219,7 @@ int gt_pm_wait_unlock(pthread_mutex_t *m)
 int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed)
 {
     int kind = kind_of(m);
-    if (kind & KIND_SHARED) {
+    if (kind & KIND_LIBC) {
         gt_sync_leave(g);
         int e = shared_lock(m, kind, LOCK, CLOCK_REALTIME, NULL);
         gt_sync_enter();
@@ -279,40 +278,20 @@ GT_EXPORT int pthread_mutex_unlock(pthread_mutex_t *m)
 
 GT_EXPORT int pthread_mutex_consistent(pthread_mutex_t *m)
 {
-    if (kind_of(m) & KIND_SHARED) {
-        gt_shared_begin(gt_self());
-        int e = REAL(pthread_mutex_consistent)(m);
-        gt_shared_end(gt_self(), 0);
-        return e;
-    }
-    if (!(kind_of(m) & KIND_ROBUST) || owner_of(m) != OWNER_INCONSISTENT)
-        return EINVAL;
-    set_owner(m, gt_owner_self());
-    return 0;
-}
-
-static void set_ceiling(_Atomic uint32_t *word, int ceiling, int *old_ceiling)
-{
-    uint32_t low = (1u << CEILING_SHIFT) - 1, old = load_rlx(word);
-    while (!cas_acqrel(word, &old, (old & low) | (uint32_t)ceiling << CEILING_SHIFT))
-        ;
-    if (old_ceiling)
-        *old_ceiling = (int)(old >> CEILING_SHIFT);
+    struct gt_g *g = gt_self();
+    gt_shared_begin(g, GT_W_MUTEX);
+    int e = REAL(pthread_mutex_consistent)(m);
+    gt_shared_end(g, 0);
+    return e;
 }
 
 GT_EXPORT int pthread_mutex_setprioceiling(pthread_mutex_t *m, int ceiling, int *old_ceiling)
 {
-    int kind = kind_of(m);
-    if (kind & KIND_SHARED)
-        return GT_ANNOUNCED(REAL(pthread_mutex_setprioceiling)(m, ceiling, old_ceiling));
-    if ((kind & ~KIND_ALL) || !(kind & KIND_PP) || ceiling < sched_get_priority_min(SCHED_FIFO) ||
-        ceiling > sched_get_priority_max(SCHED_FIFO))
-        return EINVAL;
-    int e = lock_any(m, LOCK, CLOCK_REALTIME, NULL);
-    if (e != 0)
-        return e;
-    set_ceiling(word_of(m), ceiling, old_ceiling);
-    return unlock_any(m, 1);
+    struct gt_g *g = gt_self();
+    gt_shared_begin(g, GT_W_MUTEX);
+    int e = GT_ANNOUNCED(REAL(pthread_mutex_setprioceiling)(m, ceiling, old_ceiling));
+    gt_shared_end(g, 0);
+    return e;
 }
 
 GT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);

@@ -9,14 +9,11 @@
 #define GT_POBJ_H
 
 #include "core/sched/sync.h"
+#include "core/sched/wire.h"
 #include "interpose/interpose.h"
 
 /* Thread id in the calling thread's block (core/os/tcb.c). */
 extern int gt_tid_self(void);
-/* Per-kernel-thread state is in use: the goroutine keeps its M until the matching unwire. */
-extern void gt_wire(struct gt_g *g, const char *reason);
-extern void gt_unwire(struct gt_g *g);
-
 /* A second exported name. */
 #define GT_ALIAS(name, of)                                                                         \
     extern __typeof__(of) name __attribute__((alias(#of), copy(of), visibility("default")))
@@ -61,11 +58,19 @@ static inline int gt_until(int clock, const struct timespec *abs, int64_t *when)
 }
 
 /* ---- pshared.c ---- */
-/* Around the C library's functions for process-shared locks that remember their owner: gives the
- * calling goroutine an identity that is unique among processes.  g may be NULL.  uses: by how much
+/* Around the C library's functions for locks whose word the kernel or other processes read: wires
+ * the calling goroutine and gives it the kernel's thread id.  g may be NULL.  held: by how much
  * the number of such locks that it holds has changed: 1, 0 or -1. */
-void gt_shared_begin(struct gt_g *g);
-void gt_shared_end(struct gt_g *g, int uses);
+void gt_shared_begin(struct gt_g *g, enum gt_wire_why why);
+void gt_shared_end(struct gt_g *g, int held);
+/* The scheduler has just started: the first goroutine is wired for what it holds already. */
+void gt_shared_started(struct gt_g *g1);
+void gt_pshared_fork_child(void);
+/* A goroutine ends that holds a robust mutex with priority inheritance, and the kernel has waiters:
+ * gives it to the first. */
+void gt_bury_pi(_Atomic uint32_t *word);
+/* Who has just locked one got it so: true, once. */
+bool gt_owner_died(void *word);
 
 /* ---- mutex.c, for condition variables ---- */
 /* The lock word, when a waiter may be moved to its queue; NULL: not. */
@@ -79,7 +84,6 @@ int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed);
 
 /* In a fork child: the other goroutines are gone. */
 void gt_futex_fork_child(void);
-void gt_pshared_fork_child(void);
 /* sysmon, every 10 ms: wakes parked futex waiters whose word has changed (PITFALLS 20). */
 void gt_futex_recheck(void);
 

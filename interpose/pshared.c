@@ -1,85 +1,109 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Who a goroutine is to other processes, in a lock that they share and that remembers its owner.
+ * Locks that the C library and the kernel handle by themselves: process-shared ones that remember
+ * their owner, robust ones, and those with a priority protocol.
  *
- * Our thread ids are only unique in one process, so two processes would take each other for the
- * owner (PITFALLS 9).  While a goroutine holds or tries such a lock it has an identity that is
- * unique on the machine: (pid, slot), above all thread ids of the kernel and of ours, and within
- * the 30 bits that the words of robust mutexes have.  The C library reads it as the tid in the
- * thread block, where it stands only during the call.
+ * Their words hold thread ids which other processes and the kernel compare, and ours are unique in
+ * one process only (PITFALLS 9).  So a goroutine is wired while it holds or tries one, and during
+ * the call its thread block says the kernel's id of its M, which is unique on the machine: the
+ * kernel then finds the owner to lend a priority to, and the C library the thread whose policy to
+ * change.  Before and after, the block says what gettid() says (PITFALLS 10).
+ *
+ * Robust locks are found by the kernel, when the process dies, through the list that is registered
+ * for the M: that of the goroutine which is wired to it.  It stays registered afterwards: the
+ * kernel skips words of others.
  */
+#include <linux/futex.h>
+
 #include "core/os/tcb.h"
 #include "interpose/pobj.h"
 
-#define NSLOTS    128
-#define SLOT_BITS 7
-#define ID_BASE   0x20000000
+/* What the first thread holds while it is alone: M0's id is its own, and so is the list. */
+static _Atomic int early;
 
-static struct {
-    struct gt_lock lock;
-    struct {
-        struct gt_g *g;
-        int pid, uses; /* locks that are held or tried; another process's pid: free */
-    } slot[NSLOTS];    /* lock */
-} ids;
-
-/* Lock held.  The goroutine's slot, else a free one, or -1. */
-static int find_slot(struct gt_g *g, int pid)
+static void register_list(struct gt_g *g)
 {
-    int free = -1;
-    for (int i = 0; i < NSLOTS; i++) {
-        bool used = ids.slot[i].uses > 0 && ids.slot[i].pid == pid;
-        if (used && ids.slot[i].g == g)
-            return i;
-        if (!used)
-            free = i;
-    }
-    if (free >= 0) {
-        ids.slot[free].g = g;
-        ids.slot[free].pid = pid;
-        ids.slot[free].uses = 0;
-    }
-    return free;
-}
-
-/* Changes the number of uses; the slot, or -1: none is free. */
-static int use_slot(struct gt_g *g, int change)
-{
-    int pid = sys_getpid();
-    gt_rt_enter(g);
-    gt_lock(&ids.lock, GT_RANK_MAKER);
-    int i = find_slot(g, pid);
-    if (i >= 0)
-        ids.slot[i].uses += change;
-    gt_unlock(&ids.lock, GT_RANK_MAKER);
-    gt_rt_leave(g);
-    return i;
-}
-
-static bool is_unique(const struct gt_g *g)
-{
-    return g->tid == sys_getpid(); /* the process's first thread */
-}
-
-void gt_shared_begin(struct gt_g *g)
-{
-    int i;
-    if (!g || is_unique(g))
+    struct gt_m *m = g->m;
+    if (m->robust_tp == g->tp)
         return;
-    while ((i = use_slot(g, 1)) < 0)
-        sched_yield();
-    gt_tid_set(g->tp, ID_BASE | sys_getpid() << SLOT_BITS | i);
+    gt_tcb_register_robust(g->tp);
+    m->robust_tp = g->tp;
 }
 
-void gt_shared_end(struct gt_g *g, int uses)
+void gt_shared_begin(struct gt_g *g, enum gt_wire_why why)
 {
-    if (!g || is_unique(g))
+    if (!g)
         return;
+    gt_wire(g, why);
+    register_list(g);
+    gt_tid_set(g->tp, g->m->ktid);
+}
+
+void gt_shared_end(struct gt_g *g, int held)
+{
+    if (!g) {
+        if (held && !load_acq(&gt_started) && !gt_in_vfork())
+            add_rlx(&early, held);
+        return;
+    }
     gt_tid_set(g->tp, g->tid);
-    use_slot(g, uses - 1);
+    for (int n = 1 - held; n > 0; n--)
+        gt_unwire(g);
+}
+
+void gt_shared_started(struct gt_g *g1)
+{
+    int n = xchg_acqrel(&early, 0);
+    for (; n > 0; n--) {
+        gt_wire(g1, GT_W_MUTEX);
+        register_list(g1);
+    }
 }
 
 void gt_pshared_fork_child(void)
 {
-    gt_memset(&ids, 0, sizeof(ids));
+    store_rlx(&early, 0);
+}
+
+/* ---- robust mutexes with priority inheritance whose owner ends while others wait ----
+ *
+ * The owner's kernel thread goes on, so it must give the lock away itself; the kernel hands it to
+ * the first waiter then and forgets that its owner has died.  Here it is remembered: who gets the
+ * lock in this process looks. */
+
+#define MAX_DIED 64
+static _Atomic(void *) died[MAX_DIED]; /* words; CAS */
+static _Atomic uint32_t ndied;
+
+/* On the goroutine that ends.  False: no room. */
+static bool note_died(void *word)
+{
+    for (int i = 0; i < MAX_DIED; i++) {
+        void *none = NULL;
+        if (!load_rlx(&died[i]) && cas_acqrel(&died[i], &none, word)) {
+            add_acqrel(&ndied, 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool gt_owner_died(void *word)
+{
+    if (likely(load_acq(&ndied) == 0))
+        return false;
+    for (int i = 0; i < MAX_DIED; i++) {
+        void *w = word;
+        if (load_rlx(&died[i]) == word && cas_acqrel(&died[i], &w, NULL)) {
+            sub_acqrel(&ndied, 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+void gt_bury_pi(_Atomic uint32_t *word)
+{
+    note_died((void *)word);
+    sys_futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 }

@@ -56,26 +56,20 @@ static int shared_lock(pthread_rwlock_t *rw, bool writer, enum how how, int cloc
                        const struct timespec *abs)
 {
     struct gt_g *g = gt_self();
-    if (g)
-        gt_wire(g, "process-shared rwlock");
-    gt_shared_begin(g);
+    gt_shared_begin(g, GT_W_RWLOCK);
     int e = writer ? REAL(pthread_rwlock_trywrlock)(rw) : REAL(pthread_rwlock_tryrdlock)(rw);
     if (e == EBUSY && how == LOCK)
         e = writer ? real_write(rw, clock, abs) : real_read(rw, clock, abs);
     gt_shared_end(g, e == 0);
-    if (g && e != 0)
-        gt_unwire(g);
     return e;
 }
 
 static int shared_unlock(pthread_rwlock_t *rw)
 {
     struct gt_g *g = gt_self();
-    gt_shared_begin(g);
+    gt_shared_begin(g, GT_W_RWLOCK);
     int e = REAL(pthread_rwlock_unlock)(rw);
     gt_shared_end(g, e == 0 ? -1 : 0);
-    if (g && e == 0)
-        gt_unwire(g);
     return e;
 }
 

@@ -11,26 +11,7 @@
 #include "core/os/real.h"
 #include "core/sched/sched.h"
 #include "core/sched/sysmon.h"
-
-#define MAX_WIRED 16
-
-static struct {
-    _Atomic(const char *) reason;
-    _Atomic uint64_t count;
-} wired[MAX_WIRED];
-
-void gt_stats_wired(const char *reason)
-{
-    for (int i = 0; i < MAX_WIRED; i++) {
-        const char *r = load_acq(&wired[i].reason);
-        if (!r && cas_acqrel(&wired[i].reason, &r, reason))
-            r = reason;
-        if (r && !gt_strcmp(r, reason)) {
-            add_rlx(&wired[i].count, 1);
-            return;
-        }
-    }
-}
+#include "core/sched/wire.h"
 
 struct sink {
     int fd;
@@ -57,6 +38,18 @@ static void reasons(struct sink *s, const char *what, _Atomic uint64_t *counts)
     };
     for (int i = 1; i < GT_R_COUNT; i++)
         line(s, what, names[i], load_rlx(&counts[i]));
+}
+
+static void wirings(struct sink *s)
+{
+    static const char *const names[] = {
+#define X(id, name) #name,
+        GT_WIRE_REASONS(X)
+#undef X
+    };
+    for (int i = 0; i < GT_W_COUNT; i++)
+        if (load_rlx(&gt_wire_count[i]))
+            line(s, "wired.", names[i], load_rlx(&gt_wire_count[i]));
 }
 
 static void places(struct sink *s)
@@ -95,8 +88,7 @@ void gt_stats_print(void)
         line(&s, names[i], "", load_rlx(&gt_stats[i]));
     reasons(&s, "parks.", gt_park_count);
     reasons(&s, "wakes.", gt_wake_count);
-    for (int i = 0; i < MAX_WIRED && load_acq(&wired[i].reason); i++)
-        line(&s, "wired.", load_acq(&wired[i].reason), load_rlx(&wired[i].count));
+    wirings(&s);
     places(&s);
     sys_write(s.fd, s.buf, s.n);
     if (!to_err)

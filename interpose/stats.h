@@ -7,7 +7,5 @@
 
 /* Writes them where GOTHREAD=stats= says, the first time it is called; else does nothing. */
 void gt_stats_print(void);
-/* Counts a goroutine that was wired, by reason (a constant string). */
-void gt_stats_wired(const char *reason);
 
 #endif

@@ -97,12 +97,16 @@ static long raw_clock(const long *a)
     X(SYS_tkill, tgkill(sys_getpid(), (pid_t)a[0], I(1)))                                          \
     X(SYS_sigaltstack, sigaltstack(P(0), P(1)))                                                    \
     X(SYS_clock_gettime, raw_clock(a))                                                             \
+    X(SYS_clock_getres, clock_getres((clockid_t)a[0], P(1)))                                       \
     X(SYS_getrusage, getrusage((__rusage_who_t)a[0], P(1)))                                        \
     X(SYS_sched_yield, sched_yield())
 /* clang-format on */
 
 static long by_function(struct gt_g *g, long nr, const long *a)
 {
+    long r;
+    if (gt_ident_syscall(g, nr, a, &r) || gt_wired_syscall(g, nr, a, &r))
+        return gt_ret(r);
     switch (nr) {
 #define X(n, call)                                                                                 \
     case n:                                                                                        \

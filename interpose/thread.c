@@ -14,8 +14,6 @@
 #include "core/sched/sema.h"
 #include "interpose/thread.h"
 
-#include <sys/prctl.h>
-
 /* ---- attributes ---- */
 
 static _Atomic size_t default_stack, default_guard;
@@ -46,52 +44,6 @@ GT_EXPORT int pthread_setattr_default_np(const pthread_attr_t *attr)
     return r;
 }
 
-/* A CPU mask that can be kept: cut to what we hold, and with one CPU of the process's at least. */
-static bool read_cpus(uint64_t mask[16], size_t n, const void *set)
-{
-    uint64_t all[16] = {0};
-    bool any = false;
-    gt_memset(mask, 0, sizeof(all));
-    gt_memcpy(mask, set, GT_MIN(n, sizeof(all)));
-    gt_process_cpus(all);
-    for (int i = 0; i < 16; i++)
-        any |= (mask[i] & all[i]) != 0;
-    return any;
-}
-
-/* The attributes' own CPU mask into np: 0 or EINVAL.  Attributes without one report all bits. */
-static int read_attr_cpus(const pthread_attr_t *attr, struct gt_newproc *np)
-{
-    cpu_set_t set;
-    uint64_t none = 0;
-    int r = pthread_attr_getaffinity_np(attr, sizeof(set), &set);
-    if (r) /* EINVAL: it has CPUs that no mask of this size holds, so none of the process's */
-        return r;
-    for (size_t i = 0; i < sizeof(set) / sizeof(none); i++)
-        none |= ~set.__bits[i];
-    if (none == 0)
-        return 0;
-    np->has_affinity = true;
-    return read_cpus(np->affinity, sizeof(set), &set) ? 0 : EINVAL;
-}
-
-/* 0 or EINVAL: what the kernel would refuse for the new thread. */
-static int read_attr_sched(const pthread_attr_t *attr, struct gt_newproc *np)
-{
-    struct sched_param sp;
-    int v;
-    if (pthread_attr_getinheritsched(attr, &v) != 0 || v != PTHREAD_EXPLICIT_SCHED)
-        return 0;
-    pthread_attr_getschedpolicy(attr, &np->policy);
-    pthread_attr_getschedparam(attr, &sp);
-    np->priority = sp.sched_priority;
-    np->explicit_sched = true;
-    return np->priority < sched_get_priority_min(np->policy) ||
-                   np->priority > sched_get_priority_max(np->policy)
-               ? EINVAL
-               : 0;
-}
-
 static int read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
 {
     void *addr;
@@ -109,8 +61,7 @@ static int read_attr(const pthread_attr_t *attr, struct gt_newproc *np)
     }
     if (pthread_attr_getsigmask_np(attr, &set) == 0)
         gt_memcpy(&np->sigmask, &set, sizeof(np->sigmask));
-    int r = read_attr_sched(attr, np);
-    return r ? r : read_attr_cpus(attr, np);
+    return gt_ident_attr(attr, np);
 }
 
 /* The attributes that apply: the caller's, else the defaults that the program has set. */
@@ -173,13 +124,10 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
                             .guard = load_rlx(&default_guard)};
     if (self) {
         np.sigmask = self->sigmask;
-        np.policy = self->policy;
-        np.priority = self->priority;
-        np.has_affinity = self->has_affinity;
-        gt_memcpy(np.affinity, self->affinity, sizeof(np.affinity));
     } else {
         sys_sigprocmask(SIG_SETMASK, NULL, &np.sigmask);
     }
+    gt_ident_inherit(self, &np);
     int r = read_attrs(attr, &np);
     if (r)
         return r;
@@ -335,195 +283,30 @@ GT_EXPORT int pthread_detach(pthread_t t)
 
 /* ---- what a pthread_t is ---- */
 
-static int get_affinity(struct gt_g *g, size_t n, void *set)
-{
-    uint64_t mask[16] = {0};
-    if (n < 8)
-        return EINVAL;
-    if (g->has_affinity)
-        gt_memcpy(mask, g->affinity, sizeof(mask));
-    else
-        gt_process_cpus(mask);
-    gt_memset(set, 0, n);
-    gt_memcpy(set, mask, GT_MIN(n, sizeof(mask)));
-    return 0;
-}
-
 GT_EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 {
     struct gt_g *g = gt_g_of((void *)t);
-    if (!g || (g->flags & GT_GF_MAIN))
+    if (!g)
         return REAL(pthread_getattr_np)(t, attr);
-    int r = pthread_attr_init(attr);
+    bool first = g->flags & GT_GF_MAIN;
+    int r = first ? REAL(pthread_getattr_np)(t, attr) : pthread_attr_init(attr);
     if (r)
         return r;
-    /* what was asked for; the stack may be longer, and may hold its guard inside that */
-    char *top = gt_stack_top(g);
-    size_t size = GT_MIN((size_t)(top - g->stack_lo), g->stack_asked);
-    pthread_attr_setstack(attr, top - size, size);
-    pthread_attr_setguardsize(attr, g->guard);
+    if (!first) { /* what was asked for; the stack may be longer, and may hold its guard inside that
+                   */
+        char *top = gt_stack_top(g);
+        size_t size = GT_MIN((size_t)(top - g->stack_lo), g->stack_asked);
+        pthread_attr_setstack(attr, top - size, size);
+        pthread_attr_setguardsize(attr, g->guard);
+    }
     if (g->flags & GT_GF_EXPLICIT)
         pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
-    struct sched_param sp = {.sched_priority = g->priority};
-    pthread_attr_setschedpolicy(attr, g->policy);
-    pthread_attr_setschedparam(attr, &sp);
     if (load_rlx(&g->life) == GT_LIFE_DETACHED)
         pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
-    cpu_set_t cpus = {0};
-    get_affinity(g, sizeof(cpus), &cpus);
-    r = pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
+    r = gt_ident_fill_attr(g, attr);
     if (r)
         pthread_attr_destroy(attr);
     return r;
-}
-
-/* The first goroutine's name is the process's: the kernel shows it. */
-static int main_comm(const char *name)
-{
-    char path[40];
-    gt_snprintf(path, sizeof(path), "/proc/self/task/%d/comm", sys_getpid());
-    int fd = sys_open(path, O_WRONLY | O_CLOEXEC, 0);
-    long r = fd < 0 ? fd : sys_write(fd, name, gt_strlen(name));
-    if (fd >= 0)
-        sys_close(fd);
-    return r < 0 ? (int)-r : 0;
-}
-
-static int set_name(struct gt_g *g, const char *name)
-{
-    size_t n = gt_strlen(name);
-    gt_memset(g->name, 0, sizeof(g->name));
-    gt_memcpy(g->name, name, GT_MIN(n, sizeof(g->name) - 1));
-    return g->flags & GT_GF_MAIN ? main_comm(g->name) : 0;
-}
-
-static void get_name(struct gt_g *g, char buf[16])
-{
-    gt_memset(buf, 0, 16);
-    if (!g->name[0]) { /* never set: the process's, as a kernel thread inherits it */
-        int fd = sys_open("/proc/self/comm", O_RDONLY | O_CLOEXEC, 0);
-        long n = fd >= 0 ? sys_read(fd, buf, 16) : 0;
-        if (fd >= 0)
-            sys_close(fd);
-        buf[n > 0 ? n - 1 : 0] = '\0';
-        return;
-    }
-    gt_memcpy(buf, g->name, 16);
-}
-
-GT_EXPORT int pthread_setname_np(pthread_t t, const char *name)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    if (!g)
-        return REAL(pthread_setname_np)(t, name);
-    return gt_strlen(name) > 15 ? ERANGE : set_name(g, name);
-}
-
-GT_EXPORT int pthread_getname_np(pthread_t t, char *buf, size_t n)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    char name[16];
-    if (!g)
-        return REAL(pthread_getname_np)(t, buf, n);
-    if (n < 16)
-        return ERANGE;
-    get_name(g, name);
-    gt_memcpy(buf, name, 16);
-    return 0;
-}
-
-GT_EXPORT int prctl(int op, ...)
-{
-    va_list ap;
-    va_start(ap, op);
-    unsigned long a = va_arg(ap, unsigned long), b = va_arg(ap, unsigned long);
-    unsigned long c = va_arg(ap, unsigned long), d = va_arg(ap, unsigned long);
-    va_end(ap);
-    struct gt_g *g = gt_self();
-    if (g && op == PR_SET_NAME)
-        return (int)gt_ret(-set_name(g, (const char *)a));
-    if (g && op == PR_GET_NAME) {
-        get_name(g, (char *)a);
-        return 0;
-    }
-    return REAL(prctl)(op, a, b, c, d);
-}
-
-static int set_affinity(struct gt_g *g, size_t n, const void *set)
-{
-    uint64_t mask[16];
-    if (!read_cpus(mask, n, set))
-        return EINVAL;
-    gt_memcpy(g->affinity, mask, sizeof(mask));
-    g->has_affinity = true;
-    struct gt_g *self = gt_self();
-    if (g == self) { /* through the scheduler, which moves the M to those CPUs */
-        gt_rt_enter(self);
-        gt_yield(self);
-        gt_rt_leave(self);
-    }
-    return 0;
-}
-
-GT_EXPORT int pthread_setaffinity_np(pthread_t t, size_t n, const cpu_set_t *set)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    return g ? set_affinity(g, n, set) : REAL(pthread_setaffinity_np)(t, n, set);
-}
-
-GT_EXPORT int pthread_getaffinity_np(pthread_t t, size_t n, cpu_set_t *set)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    return g ? get_affinity(g, n, set) : REAL(pthread_getaffinity_np)(t, n, set);
-}
-
-/* The goroutine that a thread id names to its own process: 0 and its own. */
-static struct gt_g *g_of_tid(pid_t tid)
-{
-    struct gt_g *g = gt_self();
-    return g && (tid == 0 || tid == g->tid) ? g : NULL;
-}
-
-GT_EXPORT int sched_setaffinity(pid_t tid, size_t n, const cpu_set_t *set)
-{
-    struct gt_g *g = g_of_tid(tid);
-    return g ? (int)gt_ret(-set_affinity(g, n, set)) : REAL(sched_setaffinity)(tid, n, set);
-}
-
-GT_EXPORT int sched_getaffinity(pid_t tid, size_t n, cpu_set_t *set)
-{
-    struct gt_g *g = g_of_tid(tid);
-    return g ? (int)gt_ret(-get_affinity(g, n, set)) : REAL(sched_getaffinity)(tid, n, set);
-}
-
-GT_EXPORT int pthread_setschedparam(pthread_t t, int policy, const struct sched_param *sp)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    if (!g)
-        return REAL(pthread_setschedparam)(t, policy, sp);
-    int lo = sched_get_priority_min(policy), hi = sched_get_priority_max(policy);
-    if (lo < 0 || sp->sched_priority < lo || sp->sched_priority > hi)
-        return EINVAL;
-    g->policy = policy;
-    g->priority = sp->sched_priority;
-    return 0;
-}
-
-GT_EXPORT int pthread_getschedparam(pthread_t t, int *policy, struct sched_param *sp)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    if (!g)
-        return REAL(pthread_getschedparam)(t, policy, sp);
-    *policy = g->policy;
-    sp->sched_priority = g->priority;
-    return 0;
-}
-
-GT_EXPORT int pthread_setschedprio(pthread_t t, int prio)
-{
-    struct gt_g *g = gt_g_of((void *)t);
-    struct sched_param sp = {.sched_priority = prio};
-    return g ? pthread_setschedparam(t, g->policy, &sp) : REAL(pthread_setschedprio)(t, prio);
 }
 
 GT_EXPORT pid_t gettid(void)

@@ -46,6 +46,20 @@ void gt_dl_sync(void);
 void gt_go_scan(void);
 /* Must the thread that the code at pc makes stay a kernel thread?  After a scan. */
 bool gt_go_made(uintptr_t pc);
+/* ---- ident.c ---- */
+/* What a new goroutine inherits from its creator; NULL: a foreign thread. */
+void gt_ident_inherit(struct gt_g *self, struct gt_newproc *np);
+/* What attr says about scheduling instead.  0 or an error number of pthread_create. */
+int gt_ident_attr(const pthread_attr_t *attr, struct gt_newproc *np);
+/* Policy, priority and CPUs, for pthread_getattr_np.  0 or an error number. */
+int gt_ident_fill_attr(struct gt_g *g, pthread_attr_t *attr);
+/* A goroutine's syscall() that concerns its kernel thread: true, *r is the result, or -errno. */
+bool gt_ident_syscall(struct gt_g *g, long nr, const long *a, long *r);
+/* The scheduler has just started. */
+void gt_ident_started(void);
+/* ---- wired.c ---- */
+/* The same for what wires, and for thread ids that are the caller's own. */
+bool gt_wired_syscall(struct gt_g *g, long nr, const long *args, long *r);
 /* ---- clock.c ---- */
 /* Is it the clock of the caller's own CPU time, which nobody can sleep on? */
 bool gt_is_own_cpu_clock(clockid_t id);

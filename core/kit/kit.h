@@ -20,6 +20,7 @@
  *   ALLG     sched/proc.c    list of all goroutines
  *   TIMERS   sched/timer.c   one P's heap
  *   STACKS   sched/stack.c   stack pools
+ *   IDENT    interpose/ident.c what a goroutine's scheduling attributes are (leaf)
  *   MAKER    sched/proc.c    requests for kernel threads (leaf)
  *   MSHARED  mem/mcache.c    the mcache of whoever has none
  *   CENTRAL  mem/mcentral.c  spans of one class
@@ -35,6 +36,7 @@ enum gt_rank {
     GT_RANK_ALLG,
     GT_RANK_TIMERS,
     GT_RANK_STACKS,
+    GT_RANK_IDENT,
     GT_RANK_MAKER,
     GT_RANK_MSHARED,
     GT_RANK_CENTRAL,

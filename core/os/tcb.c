@@ -32,6 +32,8 @@
 #define CAL_STACK   (0x4d000ul) /* an unusual size: found again in the block */
 #define RSEQ_BYTES  32
 #define RSEQ_SIG    0x53053053u
+#define WAITERS     0x80000000u /* of a robust futex word: linux/futex.h */
+#define OWNER_DIED  0x40000000u
 
 __thread struct gt_tls gt_tls;
 
@@ -505,8 +507,23 @@ void gt_tcb_begin(void)
     }
 }
 
+void (*gt_tcb_bury_pi)(_Atomic uint32_t *word);
+
 /* What the kernel does for a thread that dies with robust mutexes: marks them, wakes one waiter
  * each.   Source: the kernel's Documentation/locking/robust-futexes.rst. */
+static void bury_word(_Atomic uint32_t *word, bool pi)
+{
+    uint32_t v = load_rlx(word);
+    if (pi && gt_tcb_bury_pi && ((v & WAITERS) || !cas_acqrel(word, &v, OWNER_DIED))) {
+        gt_tcb_bury_pi(word);
+        return;
+    }
+    while (!pi && !cas_acqrel(word, &v, (v & WAITERS) | OWNER_DIED))
+        ;
+    if (!pi && (v & WAITERS))
+        sys_futex(word, 1 /* FUTEX_WAKE, shared */, 1, NULL, NULL, 0);
+}
+
 static void bury_robust(char *tp)
 {
     struct entry {
@@ -520,12 +537,7 @@ static void bury_robust(char *tp)
     for (int i = 0; T.robust_off && i < 2048 && e != &h->list; i++) {
         struct entry *at = (struct entry *)((uintptr_t)e & ~1ul); /* bit 0: priority inheritance */
         struct entry *next = at->next;
-        _Atomic uint32_t *word = (_Atomic uint32_t *)((char *)at + h->futex_offset);
-        uint32_t v = load_rlx(word);
-        while (!cas_acqrel(word, &v, (v & 0x80000000u) | 0x40000000u))
-            ;
-        if (v & 0x80000000u)
-            sys_futex(word, 1 /* FUTEX_WAKE, shared */, 1, NULL, NULL, 0);
+        bury_word((_Atomic uint32_t *)((char *)at + h->futex_offset), (uintptr_t)e & 1);
         e = next;
     }
     h->list.next = &h->list;

@@ -7,6 +7,7 @@
 #ifndef GT_TCB_H
 #define GT_TCB_H
 
+#include "core/base/atomic.h"
 #include "core/base/base.h"
 
 struct gt_tls;
@@ -31,6 +32,9 @@ char *gt_tcb_low(void *tp);
 /* Run on the block itself, at the begin and at the end of a tenancy (PITFALLS 14). */
 void gt_tcb_begin(void);
 void gt_tcb_end(void);
+/* At the end, for each robust word with priority inheritance that has waiters in the kernel: gives
+ * it to the first.  Set by the interpose layer. */
+extern void (*gt_tcb_bury_pi)(_Atomic uint32_t *word);
 
 /* Thread id in the running thread's block, or in another's. */
 int gt_tid_self(void);

@@ -24,6 +24,7 @@
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sema.h"
+#include "core/sched/wire.h"
 
 #define G0_STACK  (128ul << 10)
 #define M0_STACK  (256ul << 10)
@@ -151,9 +152,11 @@ static void g_init(struct gt_g *g, int tid)
     store_rlx(&g->waitset, 0);
     store_rlx(&g->intr_ticket, 0);
     g->name[0] = '\0';
-    g->has_affinity = false;
+    g->wiredm = NULL;
+    g->wires = g->wire_set = 0;
+    store_rlx(&g->want, 0);
+    gt_memset(&g->attrs, 0, sizeof(g->attrs));
     g->rand = ((g->goid + gt_cfg.seed) * 0x9e3779b97f4a7c15ull) | 1;
-    gt_memset(g->affinity, 0, sizeof(g->affinity));
     gt_memset(&g->altstack, 0, sizeof(g->altstack));
     g->altstack.ss_flags = SS_DISABLE;
     g->pk.g = g;
@@ -238,12 +241,11 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
     g->parent = self ? self->goid : 0;
     g->created_pc = np->pc;
     g->sigmask = np->sigmask;
-    g->policy = np->policy;
-    g->priority = np->priority;
+    g->attrs = np->attrs;
+    store_rlx(&g->want, np->want);
+    store_rlx(&g->attention, np->want ? GT_ATT_WIRE : 0);
     if (np->explicit_sched)
         g->flags |= GT_GF_EXPLICIT;
-    if ((g->has_affinity = np->has_affinity))
-        gt_memcpy(g->affinity, np->affinity, sizeof(g->affinity));
     if (np->detached)
         store_rlx(&g->life, GT_LIFE_DETACHED);
     struct gt_tls *t = gt_tls_of(g->tp);
@@ -284,6 +286,7 @@ void gt_goexit(struct gt_g *g)
     gt_rt_enter(g);
     gt_signal_exitg(g);
     gt_tcb_end();
+    gt_wire_exit(g);
     gt_mcall(g, goexit_g0);
     __builtin_unreachable();
 }
@@ -512,8 +515,7 @@ static struct gt_g *main_g(void)
     g->old_cleanup = was.old_cleanup;
     store_rlx(&g->cancel, load_rlx(&was.cancel));
     gt_memcpy(g->name, was.name, sizeof(g->name));
-    gt_memcpy(g->affinity, was.affinity, sizeof(g->affinity));
-    g->has_affinity = was.has_affinity;
+    g->attrs.slack = was.attrs.slack; /* the others are the kernel thread's: start_main */
     return g;
 }
 
@@ -572,7 +574,7 @@ static int make_ps(int n)
     gt_sched.start_ns = gt_nanotime();
     gt_sched.start_cycles = gt_arch_cycles();
     gt_sched.nprocs = n;
-    GT_SYS3(SYS_sched_getaffinity, 0, sizeof(gt_sched.cpus), gt_sched.cpus);
+    gt_kattr_read(&gt_kattr_default);
     for (int i = n - 1; i > 0; i--)
         gt_pidleput_locked(gt_sched.allp[i]);
     return 0;
@@ -642,6 +644,8 @@ static void survive(struct gt_g *g)
     m->p = NULL;
     store_rlx(&m->mcache, NULL);
     m->spinning = false;
+    m->wiredg = NULL;
+    m->robust_tp = NULL;
     store_rlx(&m->curg, NULL);
     gt_tls.g = NULL;
     gt_tid_set(g->tp, sys_getpid());

@@ -29,6 +29,7 @@
 #include "core/mem/mem.h"
 #include "core/sched/cputime.h"
 #include "core/sched/netpoll.h"
+#include "core/sched/wire.h"
 
 struct gt_sched gt_sched;
 _Atomic bool gt_started;
@@ -55,7 +56,7 @@ void gt_acquirep(struct gt_m *m, struct gt_p *p)
 }
 
 /* The owner lets go: RUN (or CLAIM, which then fails) -> IDLE, held by the caller. */
-static struct gt_p *releasep(struct gt_m *m)
+struct gt_p *gt_releasep(struct gt_m *m)
 {
     struct gt_p *p = m->p;
     uint64_t w = load_rlx(&p->word);
@@ -334,13 +335,13 @@ void gt_injectglist(struct gt_g *list)
 
 /* ---- waking Ms ---- */
 
-static void note_wake(struct gt_m *m)
+void gt_note_wake(struct gt_m *m)
 {
     store_rel(&m->note, 1);
     gt_futex_wake(&m->note, 1);
 }
 
-static void note_sleep(struct gt_m *m)
+void gt_note_sleep(struct gt_m *m)
 {
     while (!load_acq(&m->note))
         gt_futex_wait(&m->note, 0, GT_NEVER);
@@ -360,7 +361,7 @@ bool gt_startm(struct gt_p *p, bool spinning)
         return gt_newm(p, spinning);
     m->nextspin = spinning;
     m->nextp = p;
-    note_wake(m);
+    gt_note_wake(m);
     return true;
 }
 
@@ -485,7 +486,7 @@ static void stopm(struct gt_m *m)
         store_rel(&m->ready, 1);
         gt_futex_wake(&m->ready, 1);
     }
-    note_sleep(m);
+    gt_note_sleep(m);
     gt_acquirep(m, m->nextp);
     m->nextp = NULL;
     m->spinning = m->nextspin;
@@ -594,7 +595,7 @@ static struct gt_g *findrunnable(struct gt_m *m)
             gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
             return g;
         }
-        gt_pidleput_locked(releasep(m));
+        gt_pidleput_locked(gt_releasep(m));
         gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
         if (m->spinning) {
             m->spinning = false;
@@ -625,30 +626,18 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* The goroutine's CPU mask goes with it: onto this M now, off again with the next one that has
- * none. */
-static void set_cpus(struct gt_m *m, const struct gt_g *g)
-{
-    uint64_t all[16] = {0};
-    const uint64_t *mask = g->affinity;
-    if (!g->has_affinity) {
-        gt_memcpy(all, gt_sched.cpus, sizeof(all));
-        mask = all;
-    }
-    GT_SYS3(SYS_sched_setaffinity, 0, sizeof(all), mask);
-    m->pinned = g->has_affinity;
-}
-
 static void execute(struct gt_m *m, struct gt_g *g)
 {
+    if (unlikely(g && g->wiredm && g->wiredm != m)) {
+        gt_wire_start(m, g);
+        return;
+    }
     while (g) {
         g->m = m;
         store_rel(&m->curg, g);
         store_rel(&g->status, GT_G_RUN);
         store_rlx(&m->p->schedtick, load_rlx(&m->p->schedtick) + 1);
         gt_m_setmask(m, gt_kmask_of(g->sigmask));
-        if (unlikely(g->has_affinity || m->pinned))
-            set_cpus(m, g);
         if (m->cpu_idle)
             gt_cpu_resume(m);
         gt_arch_switch(&m->g0.ctx, &g->ctx);
@@ -666,15 +655,15 @@ void gt_schedule_loop(struct gt_m *m)
         store_rel(&m->curg, NULL);
         execute(m, m->g0fn(m, m->g0arg));
     }
-    if (!m->p)
-        stopm(m);
     for (;;) {
+        while (unlikely(m->wiredg || m->spoiled))
+            execute(m, gt_wire_stop(m));
+        if (!m->p)
+            stopm(m);
         struct gt_g *g = findrunnable(m);
         if (m->spinning)
             reset_spinning(m);
         execute(m, g);
-        if (!m->p)
-            stopm(m);
     }
 }
 
@@ -711,11 +700,6 @@ bool gt_gosched(struct gt_g *g)
 void gt_yield(struct gt_g *g)
 {
     gt_mcall(g, gosched_g0);
-}
-
-void gt_process_cpus(uint64_t mask[16])
-{
-    gt_memcpy(mask, gt_sched.cpus, sizeof(gt_sched.cpus));
 }
 
 /* ---- announced system calls ---- */
@@ -765,7 +749,7 @@ GT_NOINLINE void gt_entersyscallblock(struct gt_g *g)
         return;
     }
     store_rlx(&g->status, GT_G_CALL);
-    gt_handoffp(releasep(m));
+    gt_handoffp(gt_releasep(m));
 }
 
 /* On g0, without a P: waits for one, the goroutine queued meanwhile. */

@@ -30,10 +30,9 @@ struct gt_newproc {
     bool detached;
     uintptr_t pc; /* of the caller, for "created by" */
     gt_sigset sigmask;
-    int policy, priority;
+    struct gt_attrs attrs;
+    uint32_t want;       /* which of them are not an M's default, 1 << enum gt_wire_why */
     bool explicit_sched; /* policy and priority were asked for, not inherited */
-    bool has_affinity;   /* affinity is its CPU mask; else any CPU of the process's */
-    uint64_t affinity[16];
 };
 /* Makes a goroutine and queues it.  *tp, its thread block and pthread_t, is stored before it can
  * run; when we return it may have ended already.  Errors: -EAGAIN (no memory for a stack), -EINVAL.
@@ -139,8 +138,6 @@ void gt_goready(struct gt_g *g, bool next);
 bool gt_gosched(struct gt_g *g);
 /* Goes through the scheduler in any case. */
 void gt_yield(struct gt_g *g);
-/* The CPU mask that the process had when the scheduler started: 16 words. */
-void gt_process_cpus(uint64_t mask[16]);
 
 /* How often goroutines slept and were woken by what they waited for, by reason. */
 extern _Atomic uint64_t gt_park_count[GT_R_COUNT], gt_wake_count[GT_R_COUNT];

@@ -24,7 +24,6 @@ struct gt_sched {
     int64_t start_ns; /* when the scheduler started, on both clocks */
     uint64_t start_cycles;
     int nprocs;
-    uint64_t cpus[16]; /* the process's CPU mask at the start */
     struct gt_p *allp[GT_MAXP];
     _Atomic(struct gt_m *) allm; /* push only */
     _Atomic uint32_t mid;
@@ -49,6 +48,11 @@ void gt_wakep(void);
 bool gt_startm(struct gt_p *p, bool spinning);
 void gt_handoffp(struct gt_p *p);
 void gt_acquirep(struct gt_m *m, struct gt_p *p);
+/* The owner lets go: its P is IDLE, held by the caller. */
+struct gt_p *gt_releasep(struct gt_m *m);
+/* An M without a P sleeps until it is woken, at once when it has been already. */
+void gt_note_sleep(struct gt_m *m);
+void gt_note_wake(struct gt_m *m);
 struct gt_p *gt_pidleget(void);
 void gt_pidleput_locked(struct gt_p *p);
 /* The M whose P the caller may use, or NULL. */

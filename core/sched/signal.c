@@ -58,6 +58,7 @@
 #include "core/sched/dump.h"
 #include "core/sched/sched_int.h"
 #include "core/sched/sigq.h"
+#include "core/sched/wire.h"
 
 #define NSIG_          64
 #define NTIMERS        256
@@ -538,17 +539,27 @@ bool gt_intr(struct gt_g *g, bool restart)
     return ran && (norestart || !restart);
 }
 
+/* Others have changed what only its kernel thread can have. */
+static void take_over(struct gt_g *g)
+{
+    and_acqrel(&g->attention, ~GT_ATT_WIRE); /* before the look: a later one sets it again */
+    if (gt_wire_hook)
+        gt_wire_hook(g);
+}
+
 /* The runtime has been left, and somebody wants attention: handlers, and a yield where one may be.
  */
 static void attend(struct gt_g *g, bool yields)
 {
-    const uint32_t mine = GT_ATT_SIGNAL | (yields ? GT_ATT_PREEMPT : 0);
+    const uint32_t mine = GT_ATT_SIGNAL | (yields ? GT_ATT_PREEMPT | GT_ATT_WIRE : 0);
     while (load_rlx(&g->attention) & mine) {
         gt_rt_enter(g);
         if (yields && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
             gt_stat_add(preemptions, 1);
             g->nivcsw += gt_gosched(g);
         }
+        if (yields && (load_rlx(&g->attention) & GT_ATT_WIRE))
+            take_over(g);
         if (load_rlx(&g->attention) & GT_ATT_SIGNAL)
             gt_run_signals(g);
         GT_COMPILER_BAR();
@@ -856,6 +867,8 @@ static void injected(struct gt_sigframe *f)
             gt_stat_add(preemptions, 1);
             g->nivcsw += gt_gosched(g);
         }
+        if (!depth && (load_rlx(&g->attention) & GT_ATT_WIRE))
+            take_over(g);
         int sig = on_aside(g, (uintptr_t)f) ? due(g) : 0;
         if (sig) {
             close_frame(g, uc);
@@ -895,7 +908,7 @@ static void on_sigurg(struct gt_g *g, void *uc)
     }
     bool async = cancels_here(g);
     if ((att & GT_ATT_SIGNAL) || async ||
-        ((att & GT_ATT_PREEMPT) && gt_preemptible(gt_arch_uc_pc(uc))))
+        ((att & (GT_ATT_PREEMPT | GT_ATT_WIRE)) && gt_preemptible(gt_arch_uc_pc(uc))))
         inject(g, uc, due(g));
 }
 

@@ -95,7 +95,7 @@ struct gt_g {
     _Atomic uint32_t status;    /* enum gt_gstatus; store release by the owner */
     _Atomic uint32_t in_rt;     /* depth of runtime sections; own thread writes, sysmon reads
                                    after membarrier (P8) */
-    _Atomic uint32_t attention; /* 1 preempt, 2 signals, 4 cancel: set by others, acted on
+    _Atomic uint32_t attention; /* 1 preempt, 2 signals, 4 cancel, 8 wire: set by others, acted on
                                    when the runtime is left; pairs with gt_rt_leave */
     uint32_t flags;             /* GT_GF_*: owner only */
     struct gt_parker pk;
@@ -155,9 +155,18 @@ struct gt_g {
                                one that waits for its P; sysmon reads */
     uint32_t unannounced;   /* how often it was found blocked without notice */
     bool is_g0;
-    int policy, priority;  /* virtual scheduling attributes */
-    uint64_t affinity[16]; /* virtual CPU mask, when has_affinity */
-    bool has_affinity;
+    /* wiring: see wire.c */
+    struct gt_m *wiredm;   /* it runs on this M only; NULL: anywhere.  Owner */
+    uint32_t wires;        /* uses: owner */
+    uint32_t wire_set;     /* states, 1 << enum gt_wire_why: owner */
+    _Atomic uint32_t want; /* what others have changed below, 1 << enum gt_wire_why; pairs with
+                              GT_ATT_WIRE */
+    struct gt_attrs {      /* as the program sees them: IDENT lock */
+        int policy, priority, nice;
+        uint64_t cpus[16]; /* when has_cpus */
+        bool has_cpus;
+        int slack; /* timer slack, ns */
+    } attrs;
 };
 #define GT_GF_MAIN     1u  /* the process's first thread */
 #define GT_GF_USERSTK  2u  /* runs on a stack of the program */
@@ -178,6 +187,7 @@ struct gt_g {
 #define GT_ATT_PREEMPT 1u
 #define GT_ATT_SIGNAL  2u
 #define GT_ATT_CANCEL  4u
+#define GT_ATT_WIRE    8u
 
 /* The only thread-local variables.  g is NULL off a goroutine (before start, on a foreign thread,
  * in a vfork child), the M's g0 on g0. */
@@ -248,9 +258,11 @@ struct gt_m {
     bool cpu_idle;            /* it has searched for work since: owner */
     uint32_t id;              /* > 0 */
     int ktid;
-    void *listed_tp; /* the block that glibc's list has for this kernel thread */
-    gt_sigset kmask; /* what the kernel's mask is now: owner */
-    bool pinned;     /* its CPU mask is its last goroutine's: owner */
+    void *listed_tp;     /* the block that glibc's list has for this kernel thread */
+    gt_sigset kmask;     /* what the kernel's mask is now: owner */
+    struct gt_g *wiredg; /* it runs this goroutine only; written by it.  See wire.c */
+    bool spoiled;        /* it can't be used any more: owner */
+    void *robust_tp;     /* whose robust list the kernel has: owner */
     bool spinning;
     bool nextspin;          /* start spinning when p is handed over */
     bool spare;             /* made in advance, without a P */
