@@ -1051,7 +1051,10 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         return;
     }
     if (!g) { /* sysmon: what no running M takes */
-        sysmon_took(sig, si, uc);
+        if (is_abort(sig, si)) /* libc's handler of 33 runs there too, and may abort */
+            direct(sig, si, uc);
+        else
+            sysmon_took(sig, si, uc);
         return;
     }
     if (gt_sig_is_own(sig, si)) {
