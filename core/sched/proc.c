@@ -239,6 +239,8 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
     g->fn = np->fn;
     g->arg = np->arg;
     g->parent = self ? self->goid : 0;
+    if (self)
+        gt_memcpy(g->name, self->name, sizeof(g->name));
     g->created_pc = np->pc;
     g->sigmask = np->sigmask;
     g->attrs = np->attrs;

@@ -37,6 +37,16 @@ gt_sigset gt_kmask_of(gt_sigset mask)
     return mask;
 }
 
+void gt_rt_attend(struct gt_g *g)
+{
+    and_acqrel(&g->attention, 0);
+}
+
+void gt_send_preempt(struct gt_m *m)
+{
+    ck_abort_msg("a signal for M %u", m->id);
+}
+
 void __wrap_gt_wake_netpoller(int64_t when);
 void __wrap_gt_wake_netpoller(int64_t when)
 {

@@ -7,7 +7,7 @@
 #   SEED=N build/tests/unit/test_NAME    repeats a run of random steps
 
 UB := $(B)/tests/unit
-U_SUITES := kit runq timer park sema disk stack netpoll sync
+U_SUITES := kit runq wire timer park sema disk stack netpoll sync
 # The thread sanitizer does not know our context switches, but no suite makes one: goroutines are
 # kernel threads here.  Left out: cfg, which has one thread only (test_cfg itself is built beside
 # the launcher).
@@ -16,10 +16,12 @@ U_ASAN := $(U_SUITES) cfg
 
 # The fakes that a suite links, and its linker flags.
 U_FAKES_runq := tcb_fake
+U_FAKES_wire := tcb_fake
 U_FAKES_stack := tcb_fake
 $(foreach s,timer park sema disk netpoll sync,$(eval U_FAKES_$(s) := tcb_fake sched_fake) \
 	$(eval U_LDFLAGS_$(s) := -Wl,--wrap=gt_nanotime))
 U_LDFLAGS_runq := -Wl,--wrap=gt_wake_netpoller
+U_LDFLAGS_wire := -Wl,--wrap=gt_wake_netpoller
 
 U_FLAGS = -std=gnu17 -D_GNU_SOURCE $(if $(DEBUG),-DGT_DEBUG) -I. -pthread $(WARN) \
 	$(shell pkg-config --cflags check)
