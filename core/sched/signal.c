@@ -1050,7 +1050,7 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         direct(sig, si, uc);
         return;
     }
-    if (!g) { /* sysmon: what no running M takes */
+    if (!g) {                  /* sysmon: what no running M takes */
         if (is_abort(sig, si)) /* libc's handler of 33 runs there too, and may abort */
             direct(sig, si, uc);
         else
