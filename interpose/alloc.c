@@ -154,7 +154,7 @@ static void *calloc_at(size_t n, uintptr_t pc)
     struct use u = use_begin(pc);
     void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
     if (p && !zero)
-        gt_memset(p, 0, n);
+        gt_zero(p, n);
     use_end(&u, pc);
     return p ? p : no_memory();
 }
@@ -229,11 +229,17 @@ static bool in_place(struct gt_object *o, size_t n)
         return n <= o->size && (n > o->size / 2 || n <= 16);
     if (n <= GT_SMALL_MAX || n >= GT_HUGE_MIN)
         return false;
-    size_t slots = (n + GT_SLOT_BYTES - 1) >> GT_SLOT_SHIFT;
-    if (slots != s->nslots && !gt_heap_resize(s, slots))
+    size_t slots = gt_slots(n);
+    if ((slots > s->nslots || slots < s->nslots / 2) && !gt_heap_resize(s, slots))
         return false;
     s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
     return true;
+}
+
+/* A large block that has grown will grow again: addresses for it, memory only when it does. */
+static size_t with_room(size_t n)
+{
+    return n > GT_SMALL_MAX && n < GT_HUGE_MIN / 2 ? n + n / 4 : n;
 }
 
 static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
@@ -241,16 +247,31 @@ static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
     bool zero;
     void *old = o->base;
     struct use u = use_begin(pc);
-    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    void *p = u.mc ? gt_mc_malloc(u.mc, with_room(n), &zero) : NULL;
+    if (p && n > GT_SMALL_MAX && n < GT_HUGE_MIN)
+        gt_slot_of((uintptr_t)p)->limit = (char *)p + GT_ALIGN_UP(n, GT_PAGE);
     enum gt_free r = GT_FREE_OK;
     if (p) {
-        gt_memcpy(p, old, GT_MIN(n, o->size));
+        gt_copy(p, old, GT_MIN(n, o->size));
         r = gt_mc_free(u.mc, old);
     }
     use_end(&u, pc);
     if (unlikely(r != GT_FREE_OK))
         gt_alloc_bad_free(old, r);
     return p ? p : no_memory();
+}
+
+/* A block that has grown so far may well go on: into a mapping of its own, which grows without a
+ * copy, and of large pages, as it is filled from the bottom. */
+static void *realloc_grown(struct gt_object *o, size_t n)
+{
+    void *p = gt_huge_alloc(n, 1);
+    if (!p)
+        return no_memory();
+    sys_madvise(p, GT_ALIGN_UP(n, GT_PAGE), MADV_HUGEPAGE);
+    gt_memcpy(p, o->base, o->size);
+    gt_alloc_free(o->base, 0);
+    return p;
 }
 
 static void *realloc_at(void *p, size_t n, uintptr_t pc)
@@ -266,10 +287,12 @@ static void *realloc_at(void *p, size_t n, uintptr_t pc)
         return gt_alloc_bad_realloc(p, n);
     if (unlikely(n > PTRDIFF_MAX - GT_ARENA_BYTES))
         return no_memory();
-    if (!o.span && n >= GT_HUGE_MIN) {
+    if (!o.span && n >= GT_GROWN_MIN) {
         void *r = gt_huge_realloc(p, n);
         return r ? r : no_memory();
     }
+    if (o.span && n > o.size && n >= GT_GROWN_MIN)
+        return realloc_grown(&o, n);
     if (o.span && in_place(&o, n))
         return p;
     return realloc_copy(&o, n, pc);

@@ -17,6 +17,9 @@
 
 #include "core/os/sys.h"
 
+/* So many full spans of a class: the next one is filled, too, and gets its memory in one call. */
+#define POPULATE_FROM 8
+
 const struct gt_class gt_classes[GT_NCLASS] = {
 #define C(cl, sz, bytes, n) [cl] = {.size = (sz), .span = (bytes), .count = (n)},
 #include "core/mem/sizeclass.def"
@@ -26,7 +29,7 @@ const struct gt_class gt_classes[GT_NCLASS] = {
 #define F4(c)  F2(c), F2(c)
 #define F8(a)  F2(a), F2(a + 1), F2(a + 2), F2(a + 3), F2(a + 4), F2(a + 5), F2(a + 6), F2(a + 7)
 #define F16(a) F4(a), F4(a + 1), F4(a + 2), F4(a + 3), F4(a + 4), F4(a + 5), F4(a + 6), F4(a + 7)
-const uint8_t gt_class_fast[GT_FAST_MAX / 16 + 1] = {
+const uint8_t gt_class_fast[GT_TABLE_MAX / 16 + 1] = {
     1,       1,  2,  3,  4,  5,  6,  7,  8, /* 0 to 128 bytes */
     9,       10, 11, 12, 13, 14, 15, 16,    /* 256 */
     F8(17),                                 /* 512 */
@@ -54,6 +57,7 @@ static struct {
 static void list_add(struct gt_span_head *h, struct gt_span *s, enum gt_span_list which)
 {
     s->list = (uint8_t)which;
+    s->wake = which == GT_ON_FULL ? s->nfree + 1 : s->nmalloc;
     s->next = NULL;
     s->prev = h->last;
     if (h->last)
@@ -89,8 +93,14 @@ static bool has_room(const struct gt_span *s)
 static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
 {
     mc->cur[c] = s;
-    if (s != &gt_span_none)
-        s->list = GT_ON_CURRENT;
+    if (s == &gt_span_none)
+        return;
+    mc->nmalloc[c] += s->nfree; /* before they wrap around */
+    mc->nfree[c] += s->nfree;
+    s->nmalloc -= s->nfree;
+    s->nfree = 0;
+    s->list = GT_ON_CURRENT;
+    s->wake = 0;
 }
 
 /* The next window that has a free object.  False: none has.  The order of the stores is what
@@ -139,6 +149,8 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     struct gt_span *s = gt_heap_alloc(slots, slots, &zero);
     if (!s)
         return NULL;
+    if (zero && mc->full[c].n > POPULATE_FROM) /* it will be used up: spare it the page faults */
+        sys_madvise(s->start, GT_SLOT_BYTES, 23 /* MADV_POPULATE_WRITE, Linux 5.14 */);
     if (!gt_heap_bits(s, k->count)) {
         gt_heap_free(s);
         return NULL;
@@ -220,10 +232,13 @@ static void settle(struct gt_mcache *mc, struct gt_span *s)
     unsigned c = s->class;
     if (s->list == GT_ON_FULL) {
         list_del(&mc->full[c], s);
-        if (has_room(s))
+        if (has_room(s)) {
             list_add(&mc->partial[c], s, GT_ON_PARTIAL);
-        else
+            if (unlikely(mc->partial[c].n > 1 && gt_central_wanted(mc, c)))
+                mc->share = c;
+        } else {
             list_add(&mc->full[c], s, GT_ON_FULL);
+        }
     }
     if (s->nfree == s->nmalloc && s->list == GT_ON_PARTIAL) {
         list_del(&mc->partial[c], s);
@@ -270,6 +285,7 @@ static void uncache_oldest(struct gt_mcache *mc, unsigned c, unsigned keep)
 static void share_partial(struct gt_mcache *mc, unsigned c)
 {
     uncache_oldest(mc, c, 0);
+    mc->share = 0;
     for (unsigned n = mc->partial[c].n / 2; n; n--) {
         struct gt_span *s = mc->partial[c].last;
         list_del(&mc->partial[c], s);
@@ -277,16 +293,18 @@ static void share_partial(struct gt_mcache *mc, unsigned c)
     }
 }
 
-static void cache(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
+/* s is mc's, p in use. */
+static void free_own(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
 {
     unsigned c = s->class;
-    bool many = mc->ncached[c] >= gt_cached_max[c];
-    if (many)
-        uncache_oldest(mc, c, gt_cached_max[c] / 2);
+    if (mc->ncached[c] >= gt_cached_max[c]) {
+        give_back(mc, s, idx);
+        if (unlikely(mc->share))
+            share_partial(mc, mc->share);
+        return;
+    }
     s->bits[idx >> 6].cached |= 1ull << (idx & 63);
     mc->cached[c][mc->ncached[c]++] = p;
-    if (many && mc->partial[c].n > 1 && gt_central_wanted(mc, c))
-        share_partial(mc, c);
 }
 
 static void drain_inbox(struct gt_mcache *mc)
@@ -357,6 +375,7 @@ static void *malloc_large(struct gt_mcache *mc, size_t n, size_t align, bool *ze
     struct gt_span *s;
     if (slots <= GT_LARGE_SLOTS && align <= GT_SLOT_BYTES && mc->nlarge[slots]) {
         s = mc->large[slots][--mc->nlarge[slots]];
+        mc->large_slots -= (uint32_t)slots;
         s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
         s->state = GT_SPAN_LARGE;
         mc->again[0]++;
@@ -370,8 +389,10 @@ static void *malloc_large(struct gt_mcache *mc, size_t n, size_t align, bool *ze
 static void free_large(struct gt_mcache *mc, struct gt_span *s)
 {
     uint32_t slots = s->nslots;
-    if (slots <= GT_LARGE_SLOTS && mc->nlarge[slots] < GT_LARGE_CACHED) {
+    if (mc->nlarge[slots <= GT_LARGE_SLOTS ? slots : 0] < GT_LARGE_CACHED &&
+        mc->large_slots + slots <= GT_LARGE_SLOTS) {
         s->state = GT_SPAN_KEPT;
+        mc->large_slots += slots;
         mc->large[slots][mc->nlarge[slots]++] = s;
     } else {
         gt_heap_free(s);
@@ -414,7 +435,7 @@ static enum gt_free free_small(struct gt_mcache *mc, struct gt_span *s, uintptr_
         return remote_free(s, idx);
     if (unlikely(idx >> 6 == s->win && s->word >> (idx & 63) & 1))
         return GT_FREE_DOUBLE;
-    cache(mc, s, idx, (void *)p);
+    free_own(mc, s, idx, (void *)p);
     return GT_FREE_OK;
 }
 
@@ -427,7 +448,10 @@ enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
         return gt_huge_free(ptr) ? GT_FREE_OK : GT_FREE_INSIDE;
     if (kind != GT_ARENA_SMALL)
         return GT_FREE_FOREIGN;
-    struct gt_span *s = gt_span_of(p);
+    struct gt_span *s = gt_slot_of(p);
+    if (likely(s->state == GT_SPAN_SMALL))
+        return free_small(mc, s, p);
+    s = gt_span_of(p);
     if (!s)
         return GT_FREE_NEVER;
     if (s->state == GT_SPAN_SMALL)
@@ -493,6 +517,7 @@ static void drop_large(struct gt_mcache *mc)
     for (unsigned n = 1; n <= GT_LARGE_SLOTS; n++)
         while (mc->nlarge[n])
             gt_heap_free(mc->large[n][--mc->nlarge[n]]);
+    mc->large_slots = 0;
 }
 
 size_t gt_span_trim(struct gt_span *s)

@@ -57,7 +57,9 @@
 
 #define GT_NCLASS    73 /* 1..72; 0: a large object */
 #define GT_SMALL_MAX 32768ul
-#define GT_FAST_MAX  1024ul       /* the sizes that mcache.direct answers */
+#define GT_FAST_MAX  8192ul       /* the classes whose spans are one slot */
+#define GT_TABLE_MAX 1024ul       /* the sizes whose class is in a table */
+#define GT_GROWN_MIN (1ul << 20)  /* and what realloc makes larger than this */
 #define GT_HUGE_MIN  (32ul << 20) /* from here on a mapping of its own */
 
 enum gt_arena_kind { GT_ARENA_NONE, GT_ARENA_SMALL, GT_ARENA_HUGE, GT_ARENA_FOREIGN };
@@ -72,7 +74,8 @@ enum gt_span_state {
 
 #define GT_SPAN_BITS 256 /* objects whose bits find place in the descriptor */
 #define GT_CACHED    64  /* the most that an mcache keeps of a class */
-/* Large spans that an mcache keeps: of each number of slots up to, so many. */
+/* Large spans that an mcache keeps: of so many slots, alone and together; of each number, so many.
+ */
 #define GT_LARGE_SLOTS  16
 #define GT_LARGE_CACHED 2
 
@@ -85,10 +88,13 @@ struct gt_bits {
 
 struct gt_span {
     /* the owner's, but for `owner`, which others read */
-    uint64_t word;                     /* free objects of this window */
-    char *wstart;                      /* its first object */
-    uint64_t nmalloc;                  /* objects ever taken out */
-    uint64_t nfree;                    /* and come back */
+    uint64_t word;    /* free objects of this window */
+    char *wstart;     /* its first object */
+    uint32_t nmalloc; /* objects taken out, since the counts were folded into the mcache's */
+    uint32_t nfree;   /* and come back */
+    uint32_t wake;    /* a free that would make nfree this takes the slow path.  CURRENT: far off;
+                         FULL: the next one; PARTIAL: the last one */
+    uint32_t pad;
     _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
     uint64_t magic;                    /* 2^64 / size, rounded up: index and rest of an address */
     struct gt_bits *bits;
@@ -126,8 +132,10 @@ struct gt_mcache {
     uint8_t ncached[GT_NCLASS];
     uint8_t nlarge[GT_LARGE_SLOTS + 1];
     struct gt_span *large[GT_LARGE_SLOTS + 1][GT_LARGE_CACHED]; /* free, by slots */
-    struct gt_span *cur[GT_NCLASS];                             /* never NULL: gt_span_none */
-    uint64_t again[GT_NCLASS]; /* how often one of cached[] was handed out */
+    uint32_t share;                 /* a class of which others want spans; 0: none */
+    uint32_t large_slots;           /* of all of them */
+    struct gt_span *cur[GT_NCLASS]; /* never NULL: gt_span_none */
+    uint64_t again[GT_NCLASS];      /* how often one of cached[] was handed out */
     void *cached[GT_NCLASS][GT_CACHED];
     struct gt_span_head partial[GT_NCLASS];
     struct gt_span_head full[GT_NCLASS];
@@ -149,7 +157,7 @@ extern _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
 extern const struct gt_class {
     uint32_t size, span, count;
 } gt_classes[GT_NCLASS];
-extern const uint8_t gt_class_fast[GT_FAST_MAX / 16 + 1]; /* [(bytes + 15) / 16] */
+extern const uint8_t gt_class_fast[GT_TABLE_MAX / 16 + 1]; /* [(bytes + 15) / 16] */
 extern const uint8_t gt_cached_max[GT_NCLASS];
 
 /* 1 <= n <= GT_SMALL_MAX */
@@ -213,7 +221,8 @@ gt_uncache(struct gt_mcache *mc, unsigned c, unsigned k, struct gt_span *s, size
 /* n <= GT_FAST_MAX.  NULL: take gt_mc_malloc.  About 20 instructions. */
 static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_mcache *mc, size_t n)
 {
-    unsigned c = gt_class_fast[(n + 15) >> 4], k = mc->ncached[c];
+    unsigned c = n <= GT_TABLE_MAX ? gt_class_fast[(n + 15) >> 4] : gt_class_of(n);
+    unsigned k = mc->ncached[c];
     if (!k)
         return gt_span_take(mc->cur[c]);
     void *p = mc->cached[c][k - 1];
@@ -235,15 +244,49 @@ static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcac
         return false;
     struct gt_bits *b = &s->bits[idx >> 6];
     uint64_t bit = 1ull << (idx & 63), free = b->own | b->cached;
-    if (idx >> 6 == s->win)
+    bool here = idx >> 6 == s->win;
+    if (here)
         free |= s->word;
     unsigned c = s->class, k = mc->ncached[c];
-    if (unlikely(free & bit) || unlikely(k >= gt_cached_max[c]))
+    if (unlikely(free & bit))
         return false;
-    b->cached |= bit;
-    mc->cached[c][k] = ptr;
-    mc->ncached[c] = (uint8_t)(k + 1);
+    if (likely(k < gt_cached_max[c])) {
+        b->cached |= bit;
+        mc->cached[c][k] = ptr;
+        mc->ncached[c] = (uint8_t)(k + 1);
+        return true;
+    }
+    if (unlikely(s->nfree + 1 == s->wake))
+        return false;
+    *(here ? &s->word : &b->own) |= bit;
+    s->nfree++;
+    s->fresh &= !here;
     return true;
+}
+
+/* Objects are multiples of 16 bytes, aligned: zeros and copies need no odd ends. */
+typedef uint64_t gt_v2 __attribute__((vector_size(16), may_alias));
+#define GT_BY_STRING 2048ul /* from here on the CPU's string instructions are faster */
+
+static inline void gt_zero(void *p, size_t n)
+{
+    gt_v2 *v = p;
+    if (n >= GT_BY_STRING)
+        gt_memset(p, 0, n);
+    else
+        for (size_t i = 0; i < (n + 15) / 16; i++)
+            v[i] = (gt_v2){0, 0};
+}
+
+static inline void gt_copy(void *to, const void *from, size_t n)
+{
+    gt_v2 *v = to;
+    const gt_v2 *w = from;
+    if (n >= GT_BY_STRING)
+        gt_memcpy(to, from, n);
+    else
+        for (size_t i = 0; i < (n + 15) / 16; i++)
+            v[i] = w[i];
 }
 
 /* ---- mcache.c: the owner's slow half; mc is the caller's, which nobody else uses meanwhile ----

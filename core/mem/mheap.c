@@ -17,10 +17,13 @@
  */
 #include "core/mem/mem.h"
 
+#include "core/os/os.h"
 #include "core/os/sys.h"
 
 #define MAX_ARENAS   (1u << 16)
-#define MAP_STEP_MIN 16u /* slots: 1 MiB */
+#define MAP_STEP_MIN 16u   /* slots: 1 MiB */
+#define EXTRA_MAX    512ul /* slots */
+#define BREATH       (200 * GT_MS)
 #define WORDS        (GT_ARENA_SLOTS / 64)
 #define KEEP_MIN     64ul     /* free slots with memory that are kept in any case */
 #define PACE         1024u    /* slots that one round in the background gives back */
@@ -34,6 +37,7 @@ struct arena {
     bool ended;             /* cannot grow */
     uint64_t used[WORDS], dirty[WORDS];
     uint64_t stale[WORDS]; /* given back by MADV_FREE: perhaps not zeros */
+    uint64_t gone[WORDS];  /* given back, and not used since */
 };
 
 /* In the descriptor of slot 0, which is no span's. */
@@ -60,6 +64,8 @@ static struct {
     size_t used, ndirty, mapped; /* slots, of all arenas */
     size_t huge_bytes;
     uint64_t nmalloc, nfree, large_bytes; /* large and huge objects */
+    size_t ngone, extra;                  /* slots: given back and not used since; to keep */
+    int64_t gave_ns;                      /* when the last one was given back */
 } H;
 struct gt_heap_policy gt_heap_policy = {.limit = SIZE_MAX};
 
@@ -275,12 +281,26 @@ static unsigned find_dirty(struct arena *a)
     return 0;
 }
 
+/* They had been given back not long ago: the program breathes, let it keep so much more. */
+static void regret_locked(struct arena *a, unsigned i, unsigned n)
+{
+    unsigned k = count_bits(a->gone, i, n);
+    if (!k)
+        return;
+    set_bits(a->gone, i, n, false);
+    H.ngone -= k;
+    if (gt_nanotime() - H.gave_ns < BREATH)
+        H.extra = GT_MIN(H.extra + k, GT_MAX(EXTRA_MAX, H.used / 2));
+}
+
 /* Marks them used; *zero: no slot had memory. */
 static void claim_locked(struct arena *a, unsigned i, unsigned n, bool *zero)
 {
     unsigned had = count_bits(a->dirty, i, n);
     *zero = had == 0 && count_bits(a->stale, i, n) == 0;
     set_bits(a->stale, i, n, false);
+    if (H.ngone)
+        regret_locked(a, i, n);
     set_bits(a->used, i, n, true);
     set_bits(a->dirty, i, n, true);
     a->nfree -= n;
@@ -382,6 +402,8 @@ static unsigned dirty_run(const struct arena *a, unsigned from, unsigned *at)
 static size_t scavenge_locked(size_t keep_slots)
 {
     size_t before = H.ndirty;
+    if (before > keep_slots)
+        H.gave_ns = gt_nanotime();
     for (uint32_t k = H.narenas; k-- > 0 && H.ndirty > keep_slots;) {
         struct arena *a = H.arena[k];
         unsigned at = 0, n;
@@ -392,6 +414,8 @@ static size_t scavenge_locked(size_t keep_slots)
                 return (before - H.ndirty) << GT_SLOT_SHIFT;
             set_bits(a->stale, at, n, gt_heap_policy.lazy);
             set_bits(a->dirty, at, n, false);
+            H.ngone += n - count_bits(a->gone, at, n);
+            set_bits(a->gone, at, n, true);
             a->ndirty -= n;
             H.ndirty -= n;
             at += n;
@@ -401,10 +425,11 @@ static size_t scavenge_locked(size_t keep_slots)
 }
 
 /* How many free slots may keep their memory.  Without a thread that looks after it, what is there
- * after the last free stays: so not more than a part of what is in use. */
+ * after the last free stays: so not more than a part of what is in use, and what had to be fetched
+ * again soon after it was given back. */
 static size_t keep_locked(void)
 {
-    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 16);
+    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 16) + H.extra;
     size_t limit = gt_heap_policy.limit >> GT_SLOT_SHIFT, huge = H.huge_bytes >> GT_SLOT_SHIFT;
     size_t room = limit > H.used + huge ? limit - H.used - huge : 0;
     return GT_MIN(keep, room);
@@ -413,6 +438,7 @@ static size_t keep_locked(void)
 void gt_heap_background(bool idle)
 {
     gt_lock(&H.lock, GT_RANK_HEAP);
+    H.extra /= 2;
     size_t keep = GT_MIN(GT_MAX(H.used / 16, KEEP_MIN / 4), keep_locked());
     if (H.ndirty > keep)
         scavenge_locked(idle ? keep : GT_MAX(keep, H.ndirty - GT_MIN(H.ndirty, (size_t)PACE)));
