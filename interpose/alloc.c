@@ -12,39 +12,20 @@
  * Also from the dynamic linker, before any constructor, and after the last atexit handler: nothing
  * here calls libc on the way, but for errno.
  *
- * GOTHREAD=malloc=libc: each call goes on to libc's.  That is decided at the first call, from the
- * environment on the process's stack; no thread has gt_tls.mcache then, so nothing is lost here.
+ * If the program keeps another malloc (allocnext.c), each call goes on to that.  That is decided at
+ * the first call; no thread has gt_tls.mcache then, so the fast path loses nothing by it.
  */
 #include "interpose/alloc.h"
 
 #include "core/kit/cfg.h"
 
-enum { UNDECIDED, OURS, LIBC };
+enum { UNDECIDED, OURS, NEXT };
 static _Atomic uint8_t mode;
-
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void *__libc_memalign(size_t align, size_t n);
-void __libc_free(void *p);
-extern void *__libc_stack_end; /* of ld.so: where the kernel put argc */
-
-static void decide(void)
-{
-    char **argv = (char **)__libc_stack_end + 1;
-    while (*argv)
-        argv++;
-    gt_cfg_parse(&gt_cfg, argv + 1, NULL, NULL);
-    gt_mem_die = gt_alloc_die;
-    gt_heap_policy.limit = gt_cfg.gomemlimit;
-    gt_heap_policy.lazy = !gt_cfg.madvdontneed;
-    store_rel(&mode, gt_cfg.malloc ? OURS : LIBC);
-}
 
 bool gt_alloc_ours(void)
 {
     if (unlikely(load_acq(&mode) == UNDECIDED))
-        decide();
+        store_rel(&mode, gt_alloc_decide() ? OURS : NEXT);
     return load_rlx(&mode) == OURS;
 }
 
@@ -62,10 +43,43 @@ static void use_shared(struct use *u)
     u->shared = u->mc != NULL;
 }
 
+/* A debugging knob is set: one mcache for all, in a runtime section. */
+static void use_shared_debug(struct use *u)
+{
+    struct gt_g *g = gt_tls.g;
+    if (g && !g->is_g0) {
+        u->g = g;
+        store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
+    }
+    use_shared(u);
+}
+
+/* The heap's, or what a debugging knob puts around it. */
+static void *take(const struct use *u, size_t align, size_t n, bool *zero)
+{
+    if (unlikely(!u->mc))
+        return NULL;
+    if (unlikely(gt_alloc_debug))
+        return gt_debug_malloc(u->mc, align, n, zero);
+    return align > 16 ? gt_mc_memalign(u->mc, align, n, zero) : gt_mc_malloc(u->mc, n, zero);
+}
+
+static enum gt_free give(const struct use *u, void *p)
+{
+    if (unlikely(!u->mc))
+        return GT_FREE_OK; /* no memory for an mcache: it is lost */
+    return unlikely(gt_alloc_debug) ? gt_debug_free(u->mc, p) : gt_mc_free(u->mc, p);
+}
+
 /* pc: of the caller: a goroutine that has lost its P waits for one only in the program's text. */
 static struct use use_begin(uintptr_t pc)
 {
     struct use u = {.mc = gt_tls.mcache, .g = gt_tls.g};
+    if (unlikely(gt_alloc_debug)) {
+        u.g = NULL;
+        use_shared_debug(&u);
+        return u;
+    }
     if (u.g && !u.g->is_g0) {
         uint32_t depth = load_rlx(&u.g->in_rt);
         store_rlx(&u.g->in_rt, depth + 1);
@@ -116,9 +130,9 @@ static GT_NOINLINE void *malloc_slow(size_t n, uintptr_t pc)
 {
     bool zero;
     if (!gt_alloc_ours())
-        return __libc_malloc(n);
+        return gt_next.malloc(n);
     struct use u = use_begin(pc);
-    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    void *p = take(&u, 16, n, &zero);
     use_end(&u, pc);
     return likely(p != NULL) ? p : no_memory();
 }
@@ -142,19 +156,27 @@ void *gt_alloc(size_t n, uintptr_t pc)
     return likely(p != NULL) ? p : malloc_slow(n, pc);
 }
 
+extern __typeof__(malloc) gt_own_malloc
+    __attribute__((alias("malloc"), copy(malloc), visibility("hidden")));
+
 GT_EXPORT void *malloc(size_t n)
 {
     void *p = gt_quick_malloc(gt_tls.mcache, n);
     return likely(p != NULL) ? p : gt_alloc(n, PC());
 }
 
+static void zero_exact(void *p, size_t n)
+{
+    gt_memset(p, 0, n);
+}
+
 static void *calloc_at(size_t n, uintptr_t pc)
 {
     bool zero;
     struct use u = use_begin(pc);
-    void *p = u.mc ? gt_mc_malloc(u.mc, n, &zero) : NULL;
+    void *p = take(&u, 16, n, &zero);
     if (p && !zero)
-        gt_zero(p, n);
+        (unlikely(gt_alloc_debug) ? zero_exact : gt_zero)(p, n);
     use_end(&u, pc);
     return p ? p : no_memory();
 }
@@ -163,7 +185,7 @@ GT_EXPORT void *calloc(size_t n, size_t size)
 {
     size_t bytes;
     if (unlikely(!gt_tls.mcache) && !gt_alloc_ours())
-        return __libc_calloc(n, size);
+        return gt_next.calloc(n, size);
     if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
         return no_memory();
     return calloc_at(bytes, PC());
@@ -176,11 +198,11 @@ static GT_NOINLINE void free_slow(void *p, uintptr_t pc)
     if (!p)
         return;
     if (!gt_alloc_ours()) {
-        __libc_free(p);
+        gt_next.free(p);
         return;
     }
     struct use u = use_begin(pc);
-    enum gt_free r = u.mc ? gt_mc_free(u.mc, p) : GT_FREE_OK;
+    enum gt_free r = give(&u, p);
     use_end(&u, pc);
     if (unlikely(r != GT_FREE_OK))
         gt_alloc_bad_free(p, r);
@@ -247,13 +269,13 @@ static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
     bool zero;
     void *old = o->base;
     struct use u = use_begin(pc);
-    void *p = u.mc ? gt_mc_malloc(u.mc, with_room(n), &zero) : NULL;
-    if (p && n > GT_SMALL_MAX && n < GT_HUGE_MIN)
+    void *p = take(&u, 16, gt_alloc_debug ? n : with_room(n), &zero);
+    if (p && n > GT_SMALL_MAX && n < GT_HUGE_MIN && !gt_alloc_debug)
         gt_slot_of((uintptr_t)p)->limit = (char *)p + GT_ALIGN_UP(n, GT_PAGE);
     enum gt_free r = GT_FREE_OK;
     if (p) {
-        gt_copy(p, old, GT_MIN(n, o->size));
-        r = gt_mc_free(u.mc, old);
+        (unlikely(gt_alloc_debug) ? gt_memcpy : gt_copy)(p, old, GT_MIN(n, o->size));
+        r = give(&u, old);
     }
     use_end(&u, pc);
     if (unlikely(r != GT_FREE_OK))
@@ -287,6 +309,10 @@ static void *realloc_at(void *p, size_t n, uintptr_t pc)
         return gt_alloc_bad_realloc(p, n);
     if (unlikely(n > PTRDIFF_MAX - GT_ARENA_BYTES))
         return no_memory();
+    if (unlikely(gt_alloc_debug)) {
+        o.size = gt_debug_size(&o);
+        return realloc_copy(&o, n, pc);
+    }
     if (!o.span && n >= GT_GROWN_MIN) {
         void *r = gt_huge_realloc(p, n);
         return r ? r : no_memory();
@@ -301,7 +327,7 @@ static void *realloc_at(void *p, size_t n, uintptr_t pc)
 GT_EXPORT void *realloc(void *p, size_t n)
 {
     if (unlikely(!gt_tls.mcache) && !gt_alloc_ours())
-        return __libc_realloc(p, n);
+        return gt_next.realloc(p, n);
     return realloc_at(p, n, PC());
 }
 
@@ -311,7 +337,7 @@ GT_EXPORT void *reallocarray(void *p, size_t n, size_t size)
     if (__builtin_mul_overflow(n, size, &bytes))
         return no_memory();
     if (!gt_alloc_ours())
-        return __libc_realloc(p, bytes);
+        return gt_next.realloc(p, bytes);
     return realloc_at(p, bytes, PC());
 }
 
@@ -321,7 +347,7 @@ void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc)
 {
     bool zero;
     struct use u = use_begin(pc);
-    void *p = u.mc ? gt_mc_memalign(u.mc, align, n, &zero) : NULL;
+    void *p = take(&u, align, n, &zero);
     use_end(&u, pc);
     return p;
 }
@@ -342,7 +368,7 @@ static void *memalign_at(size_t align, size_t n, uintptr_t pc)
 
 GT_EXPORT void *memalign(size_t align, size_t n)
 {
-    return gt_alloc_ours() ? memalign_at(align, n, PC()) : __libc_memalign(align, n);
+    return gt_alloc_ours() ? memalign_at(align, n, PC()) : gt_next.memalign(align, n);
 }
 
 GT_EXPORT void *aligned_alloc(size_t align, size_t n)
@@ -385,8 +411,10 @@ GT_EXPORT size_t malloc_usable_size(void *p)
         return REAL(malloc_usable_size)(p);
     if (!p)
         return 0;
-    size_t n = gt_usable(p);
-    return n ? n : gt_alloc_foreign_size(p);
+    struct gt_object o = gt_heap_find(p);
+    if (o.base != p || o.what != GT_OBJ_LIVE)
+        return gt_alloc_foreign_size(p);
+    return unlikely(gt_alloc_debug) ? gt_debug_size(&o) : o.size;
 }
 
 GT_EXPORT int malloc_trim(size_t pad)

@@ -28,6 +28,25 @@ static inline __attribute__((always_inline)) bool gt_quick_free(struct gt_mcache
     return likely(mc != NULL) && likely(gt_mc_free_fast(mc, p));
 }
 
+/* allocnext.c: reads the configuration and decides; true: ours.  Else gt_next has what to call. */
+bool gt_alloc_decide(void);
+extern struct gt_next {
+    void *(*malloc)(size_t n);
+    void *(*calloc)(size_t n, size_t size);
+    void *(*realloc)(void *p, size_t n);
+    void *(*memalign)(size_t align, size_t n);
+    void (*free)(void *p);
+} gt_next;
+
+/* allocdebug.c: gt_alloc_debug: a knob is set; then these stand around the heap's functions. */
+extern bool gt_alloc_debug;
+void *gt_debug_malloc(struct gt_mcache *mc, size_t align, size_t n, bool *zero);
+enum gt_free gt_debug_free(struct gt_mcache *mc, void *p);
+/* The size that was asked for, if that is known; stops the program when the block was overrun. */
+size_t gt_debug_size(const struct gt_object *o);
+/* Who allocated and freed p last. */
+void gt_debug_print(const void *p);
+
 /* allocbad.c: what was not ours, or wrong */
 void gt_alloc_bad_free(void *p, enum gt_free why);
 void *gt_alloc_bad_realloc(void *p, size_t n);

@@ -131,13 +131,18 @@ static void describe(char *buf, size_t n, uintptr_t p)
 
 void gt_alloc_die(enum gt_mem_error e, const void *p)
 {
-    static const char *const what[] = {"double free", "invalid free"};
+    static const char *const what[] = {"double free", "invalid free",
+                                       "written past the end of a block"};
     static _Atomic bool once;
     char text[256];
     if (xchg_acqrel(&once, true))
         return;
     describe(text, sizeof(text), (uintptr_t)p);
     gt_printf("gothread: %s: %p: %s\n", what[e], p, text);
+    struct gt_object o = gt_heap_find(p);
+    gt_debug_print(o.base ? o.base : p);
+    if (!gt_self())
+        gt_traceback_here();
     gt_traceback_all(gt_self());
     struct gt_ksigaction dfl = {0};
     gt_sigset set = 1ull << (SIGABRT - 1);

@@ -4,6 +4,7 @@
  * still move.
  */
 #include "interpose/stats.h"
+#include "interpose/alloc.h"
 
 #include <dlfcn.h>
 
@@ -52,6 +53,42 @@ static void wirings(struct sink *s)
             line(s, "wired.", names[i], load_rlx(&gt_wire_count[i]));
 }
 
+static void add_stack(struct gt_g *g, void *arg)
+{
+    if (g->stack)
+        *(uint64_t *)arg += (uint64_t)(g->stack_top - g->stack_lo);
+}
+
+/* Go's MemStats.  BySize: classes that were used. */
+static void memory(struct sink *s)
+{
+    static struct gt_memstats st;
+    if (!gt_alloc_ours())
+        return;
+    uint64_t stacks = 0;
+    gt_readmemstats(&st);
+    gt_foreach_g(add_stack, &stacks);
+    line(s, "HeapAlloc", "", st.HeapAlloc);
+    line(s, "HeapSys", "", st.HeapSys);
+    line(s, "HeapIdle", "", st.HeapIdle);
+    line(s, "HeapInuse", "", st.HeapInuse);
+    line(s, "HeapReleased", "", st.HeapReleased);
+    line(s, "HeapObjects", "", st.HeapObjects);
+    line(s, "Mallocs", "", st.Mallocs);
+    line(s, "Frees", "", st.Frees);
+    line(s, "TotalAlloc", "", st.TotalAlloc);
+    line(s, "StackInuse", "", stacks);
+    line(s, "Sys", "", st.Sys + stacks);
+    for (int c = 1; c < GT_NCLASS; c++) {
+        char name[32];
+        gt_snprintf(name, sizeof(name), "BySize.%lu.", (unsigned long)st.BySize[c].Size);
+        if (st.BySize[c].Mallocs) {
+            line(s, name, "Mallocs", st.BySize[c].Mallocs);
+            line(s, name, "Frees", st.BySize[c].Frees);
+        }
+    }
+}
+
 static void places(struct sink *s)
 {
     const struct gt_unannounced *u = gt_sysmon_unannounced();
@@ -90,6 +127,7 @@ void gt_stats_print(void)
     reasons(&s, "wakes.", gt_wake_count);
     wirings(&s);
     places(&s);
+    memory(&s);
     sys_write(s.fd, s.buf, s.n);
     if (!to_err)
         sys_close(s.fd);

@@ -5,7 +5,7 @@
 #include "core/mem/mem.h"
 
 /* An object of a small span, by its index; what it is now. */
-static void find_small(struct gt_object *o, const struct gt_span *s, uintptr_t p)
+GT_RACES static void find_small(struct gt_object *o, const struct gt_span *s, uintptr_t p)
 {
     size_t i = (p - (uintptr_t)s->start) / (s->units * 16u);
     char *base = s->start + i * s->units * 16;

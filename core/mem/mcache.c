@@ -189,7 +189,7 @@ void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s)
 void gt_span_collect(struct gt_span *s)
 {
     uint32_t n = (s->count + 63u) / 64;
-    s->nfree += xchg_acq(&s->pending, 0); /* before the bits: they are there; pairs with the add */
+    s->nfree += xchg_acqrel(&s->pending, 0);
     for (uint32_t w = 0; w < n; w++) {
         uint64_t r = load_rlx(&s->remote[w]) ? xchg_acq(&s->remote[w], 0) : 0;
         uint64_t twice = r & (s->bits[w].own | s->bits[w].cached | (w == s->win ? s->word : 0));

@@ -354,9 +354,12 @@ void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s);
 void gt_span_collect(struct gt_span *s);
 /* Gives the kernel the pages of s that hold free objects only.  Owner only.  Bytes. */
 size_t gt_span_trim(struct gt_span *s);
+/* Reads that a thread other than the owner may do while the owner writes: what they look at is the
+ * same before and after for the object that the reader has. */
+#define GT_RACES __attribute__((no_sanitize("thread")))
 /* Is the object free?  Never true of one in use, for whoever asks; not seen are those of the
  * window, which the owner may be moving just now. */
-bool gt_span_is_free(const struct gt_span *s, uint32_t idx);
+GT_RACES bool gt_span_is_free(const struct gt_span *s, uint32_t idx);
 
 /* ---- mheap.c: slots and large objects; takes the HEAP lock ---- */
 /* A span of n slots (n < 1022), owner NULL, or NULL.  *zero: all zeros. */
@@ -382,6 +385,7 @@ size_t gt_heap_scavenge(size_t keep);
 extern struct gt_heap_policy {
     size_t limit; /* GOMEMLIMIT, bytes: nothing free is kept beyond it */
     bool lazy;    /* MADV_FREE */
+    size_t base;  /* address of the first arena; 0: a random one */
 } gt_heap_policy;
 /* A round of giving back, for a thread that comes by about ten times a second.  idle: all of it. */
 void gt_heap_background(bool idle);
@@ -405,9 +409,9 @@ struct gt_object {
     enum { GT_OBJ_NONE, GT_OBJ_LIVE, GT_OBJ_FREE, GT_OBJ_NEVER } what;
 };
 /* Safe for any address. */
-struct gt_object gt_heap_find(const void *p);
+GT_RACES struct gt_object gt_heap_find(const void *p);
 /* The first span's descriptor for an address in an arena; NULL: the slot is free. */
-struct gt_span *gt_span_of(uintptr_t p);
+GT_RACES struct gt_span *gt_span_of(uintptr_t p);
 /* Usable bytes of a live object that begins at p; 0: it is none. */
 size_t gt_usable(const void *p);
 /* Memory aligned to a power of two.  *zero as gt_mc_malloc. */
@@ -415,8 +419,9 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero);
 
 /* What stops the program.  Never returns. */
 enum gt_mem_error {
-    GT_MEM_DOUBLE, /* free of a free object */
-    GT_MEM_WILD,   /* free of what the heap never gave */
+    GT_MEM_DOUBLE,  /* free of a free object */
+    GT_MEM_WILD,    /* free of what the heap never gave */
+    GT_MEM_OVERRUN, /* written past the end of an object */
 };
 GT_NORETURN void gt_mem_error(enum gt_mem_error e, const void *p);
 /* Set by the interpose layer: prints what p is, tracebacks, and ends the program. */

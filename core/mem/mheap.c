@@ -53,6 +53,8 @@ struct huge {
 
 _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
 
+struct gt_heap_policy gt_heap_policy = {.limit = SIZE_MAX};
+
 static struct {
     struct gt_lock lock; /* HEAP: all below */
     uint32_t narenas;
@@ -67,11 +69,10 @@ static struct {
     size_t ngone, extra;                  /* slots: given back and not used since; to keep */
     int64_t gave_ns;                      /* when the last one was given back */
 } H;
-struct gt_heap_policy gt_heap_policy = {.limit = SIZE_MAX};
 
 /* ---- bits ---- */
 
-static bool bit(const uint64_t *map, unsigned i)
+GT_RACES static bool bit(const uint64_t *map, unsigned i)
 {
     return map[i / 64] >> (i % 64) & 1;
 }
@@ -124,7 +125,10 @@ static void start_locked(void)
     if (GT_SYS3(318 /* getrandom */, &r, sizeof(r), 1 /* GRND_NONBLOCK */) != sizeof(r))
         r = (gt_arch_cycles() ^ (uintptr_t)&r) * 0x9e3779b97f4a7c15ull >> 20;
     /* between 32 and 48 TiB: below the stack and libraries, above programs and their fixed maps */
-    H.first_va = H.next_va = (32ul << 40 >> GT_ARENA_SHIFT) + (r & ((1u << 18) - 1));
+    H.first_va = gt_heap_policy.base >> GT_ARENA_SHIFT;
+    if (!H.first_va)
+        H.first_va = (32ul << 40 >> GT_ARENA_SHIFT) + (r & ((1u << 18) - 1));
+    H.next_va = H.first_va;
 }
 
 static bool map_at(char *at, size_t n)
@@ -408,6 +412,9 @@ static size_t scavenge_locked(size_t keep_slots)
         struct arena *a = H.arena[k];
         unsigned at = 0, n;
         while (H.ndirty > keep_slots && a->ndirty && (n = dirty_run(a, at, &at)) != 0) {
+            unsigned cut = (unsigned)GT_MIN((size_t)n, H.ndirty - keep_slots);
+            at += n - cut; /* the upper part: addresses are taken from the bottom */
+            n = cut;
             char *p = a->base + ((size_t)at << GT_SLOT_SHIFT);
             if (sys_madvise(p, (size_t)n << GT_SLOT_SHIFT,
                             gt_heap_policy.lazy ? MADV_FREE : MADV_DONTNEED))

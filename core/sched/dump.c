@@ -175,6 +175,20 @@ void gt_traceback_all(struct gt_g *first)
     dump_all(first, first ? &uc : NULL);
 }
 
+void gt_traceback_pcs(const uintptr_t *pcs, int n)
+{
+    print_frames(pcs, n);
+}
+
+void gt_traceback_here(void)
+{
+    uintptr_t pcs[MAX_FRAMES];
+    ucontext_t uc;
+    gt_memset(&uc, 0, sizeof(uc));
+    gt_arch_getcontext(&uc);
+    print_frames(pcs, gt_unwind ? gt_unwind(&uc, pcs, MAX_FRAMES) : 0);
+}
+
 static const char *signal_name(int sig)
 {
     static const struct {

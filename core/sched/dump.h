@@ -11,6 +11,10 @@
  * the handler returns the process dies as it would have.  uc: the interrupted context. */
 void gt_dump_crash(int sig, const siginfo_t *si, void *uc);
 
+/* The caller's stack; and program counters that gt_unwind has found: names, or numbers. */
+void gt_traceback_here(void);
+void gt_traceback_pcs(const uintptr_t *pcs, int n);
+
 /* Walks a stack from a saved context (pc, sp, callee-saved registers): fills pcs, returns how many.
  * Set by the boot code (libunwind); NULL: only the first pc is printed. */
 extern int (*gt_unwind)(const void *uc, uintptr_t *pcs, int max);

@@ -2,7 +2,8 @@
 /* Bad input and exhaustion: one clear line, and nothing of the program's own work lost.
  *
  * Each case runs tests/fault/victim plain and preloaded at GOMAXPROCS 1 and 2 and compares; with a
- * wrong setting the preloaded run must also say exactly one line about it. */
+ * wrong setting the preloaded run must also say exactly one line about it.  tests/fault/badfree
+ * frees what it may not. */
 #include "tests/run_pair.h"
 
 #include <check.h>
@@ -13,12 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *victim(void)
+static const char *here(const char *name)
 {
     static char path[4200];
 
-    snprintf(path, sizeof path, "%s/victim", run_own_dir());
+    snprintf(path, sizeof path, "%s/%s", run_own_dir(), name);
     return path;
+}
+
+static const char *victim(void)
+{
+    return here("victim");
 }
 
 static struct run victim_run(const char *const *argv, const char *const *env, int procs)
@@ -208,6 +214,62 @@ static void copy_file(const char *from, const char *to)
     close(out);
 }
 
+/* A wrong free stops the program with one message that names the address and what it is. */
+static const struct {
+    const char *what, *setting, *says, *is;
+} bad_frees[] = {
+    {"twice", NULL, "double free", "a free object of 112 bytes"},
+    {"twice-apart", NULL, "double free", "a free object of 112 bytes"},
+    {"twice-threads", NULL, "double free", "a free object of 112 bytes"},
+    {"large-twice", NULL, "double free", "a free object of 303104 bytes"},
+    {"huge-twice", NULL, "invalid free", "not mapped"},
+    {"inside", NULL, "invalid free", "inside an object in use of 112 bytes (class 7)"},
+    {"inside-large", NULL, "invalid free", "inside an object in use of 303104 bytes"},
+    {"realloc-freed", NULL, "double free", "a free object of 112 bytes"},
+    {"stack", NULL, "invalid free", "[stack]"},
+    {"thread-stack", NULL, "invalid free", "on the stack of goroutine 2"},
+    {"static", NULL, "invalid free", "not of the heap"},
+    {"nowhere", NULL, "invalid free", "not mapped"},
+    {"overrun", "GODEBUG=mallocguard=1", "written past the end of a block", "+100"},
+    {"twice", "GODEBUG=allocfreetrace=1", "double free", "freed"},
+    {"inside", "GODEBUG=allocfreetrace=1", "invalid free", "allocated"},
+};
+
+enum { BAD_FREES = sizeof bad_frees / sizeof bad_frees[0] };
+
+START_TEST(bad_free)
+{
+    const char *argv[] = {here("badfree"), bad_frees[_i].what, NULL};
+    const char *env[] = {bad_frees[_i].setting, NULL};
+    struct run r = {.argv = argv, .env = env, .preload = true};
+    char address[32] = "";
+
+    run_program(&r);
+    ck_assert_msg(!r.timed_out && WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGABRT,
+                  "%s: %s\n%s", argv[1], run_describe(&r), run_err_tail(&r));
+    ck_assert_msg(!strstr(r.out, "goes on"), "%s went on", argv[1]);
+    ck_assert_int_eq(sscanf(r.out, "%31s", address), 1);
+    ck_assert_msg(strstr(r.err, bad_frees[_i].says) && strstr(r.err, bad_frees[_i].is), "%s: %s",
+                  argv[1], r.err);
+    if (strcmp(argv[1], "overrun"))
+        ck_assert_msg(strstr(r.err, address), "%s: %s not in %s", argv[1], address, r.err);
+    run_free(&r);
+}
+END_TEST
+
+START_TEST(clobbered)
+{
+    const char *argv[] = {here("badfree"), "used-after", NULL};
+    const char *env[] = {"GODEBUG=clobberfree=1", NULL};
+    struct run r = {.argv = argv, .env = env, .preload = true};
+
+    run_program(&r);
+    ck_assert_msg(!r.timed_out && r.status == 0, "%s\n%s", run_describe(&r), run_err_tail(&r));
+    ck_assert_str_eq(r.out, "223\ngoes on\n");
+    run_free(&r);
+}
+END_TEST
+
 /* A launcher without its object says so, and does not start the program. */
 START_TEST(object_missing)
 {
@@ -244,6 +306,8 @@ static Suite *make_suite(void)
         tcase_add_loop_test(t, few_kernel_threads, 0, 6);
         tcase_add_loop_test(t, wrong_setting, 0, WRONG);
         tcase_add_test(t, statistics_nowhere);
+        tcase_add_loop_test(t, bad_free, 0, BAD_FREES);
+        tcase_add_test(t, clobbered);
     }
     if (getenv("GT_LAUNCHER"))
         tcase_add_test(t, object_missing);

@@ -7,7 +7,7 @@
 #   SEED=N build/tests/unit/test_NAME    repeats a run of random steps
 
 UB := $(B)/tests/unit
-U_SUITES := kit runq wire timer park sema disk stack netpoll sync
+U_SUITES := kit heap runq wire timer park sema disk stack netpoll sync
 # The thread sanitizer does not know our context switches, but no suite makes one: goroutines are
 # kernel threads here.  Left out: cfg, which has one thread only (test_cfg itself is built beside
 # the launcher).
