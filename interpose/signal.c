@@ -589,7 +589,7 @@ GT_EXPORT int timer_create(clockid_t clock, struct sigevent *ev, timer_t *out)
     struct sigevent to_us = *ev;
     to_us.sigev_notify = SIGEV_SIGNAL;
     int r = REAL(timer_create)(clock, &to_us, out);
-    if (r == 0 && gt_sig_timer((int)(intptr_t)*out, g) != 0) {
+    if (r == 0 && gt_sig_timer((int)(intptr_t)*out, ev->sigev_signo, g) != 0) {
         REAL(timer_delete)(*out);
         return (int)gt_ret(-EAGAIN);
     }
@@ -598,8 +598,8 @@ GT_EXPORT int timer_create(clockid_t clock, struct sigevent *ev, timer_t *out)
 
 GT_EXPORT int timer_delete(timer_t t)
 {
-    if (load_acq(&gt_started))
-        gt_sig_timer((int)(intptr_t)t, NULL);
+    if (load_acq(&gt_started) && (uintptr_t)t < INT32_MAX) /* else libc's own, of SIGEV_THREAD */
+        gt_sig_timer((int)(intptr_t)t, 0, NULL);
     return REAL(timer_delete)(t);
 }
 

@@ -89,8 +89,10 @@ static struct {
     struct {
         _Atomic uint32_t id; /* 0: free, else 1 + the kernel's number; store release after g */
         const struct gt_g *g;
-    } timer[NTIMERS];           /* SIGNAL lock to change */
-    uint32_t nblock[NSIG_ + 1]; /* SIGNAL lock: goroutines that block it */
+        int sig;
+    } timer[NTIMERS];            /* SIGNAL lock to change */
+    uint32_t ntimers[NSIG_ + 1]; /* SIGNAL lock: of each signal */
+    uint32_t nblock[NSIG_ + 1];  /* SIGNAL lock: goroutines that block it */
     _Atomic uint32_t nlive;
     _Atomic bool anymask;        /* some goroutine has ever blocked something */
     _Atomic gt_sigset all_block; /* blocked by every goroutine: store release under the lock */
@@ -149,7 +151,9 @@ static void install(int sig, const struct gt_sigact *a)
     struct gt_ksigaction k = {.handler = a->handler, .restorer = gt_arch_restorer};
     k.flags = ((unsigned long)a->flags & (SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT)) | SA_RESTORER_;
     bool crash = a->handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig));
-    if (is_function(a->handler) || crash || sig == SIGURG) {
+    /* a timer's may be blocked by the one that it is for: the kernel must not act on it */
+    bool timer = a->handler == (void *)SIG_DFL && S.ntimers[sig];
+    if (is_function(a->handler) || crash || timer || sig == SIGURG) {
         k.handler = (void *)tramp;
         k.flags |= SA_SIGINFO | SA_ONSTACK;
         k.mask = ~GT_SIG_SYNC;
@@ -984,26 +988,41 @@ static struct gt_g *timer_owner(const siginfo_t *si)
     return NULL;
 }
 
-int gt_sig_timer(int id, const struct gt_g *g)
+int gt_sig_timer(int id, int sig, const struct gt_g *g)
 {
     int r = g ? -EAGAIN : 0;
     uint32_t key = (uint32_t)id + 1;
+    gt_sigset all = ~0ull, saved;
+    sys_sigprocmask(SIG_SETMASK, &all, &saved);
     gt_lock(&S.lock, GT_RANK_SIGNAL);
-    for (int i = 0; i < NTIMERS; i++)
-        if (load_rlx(&S.timer[i].id) == (g ? 0 : key)) {
-            S.timer[i].g = g;
-            store_rel(&S.timer[i].id, g ? key : 0);
-            r = 0;
-            break;
-        }
+    for (int i = 0; i < NTIMERS; i++) {
+        if (load_rlx(&S.timer[i].id) != (g ? 0 : key))
+            continue;
+        sig = g ? sig : S.timer[i].sig;
+        S.timer[i].g = g;
+        S.timer[i].sig = sig;
+        S.ntimers[sig] += g ? 1u : -1u;
+        install(sig, &S.act[sig].a);
+        store_rel(&S.timer[i].id, g ? key : 0);
+        r = 0;
+        break;
+    }
     gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    sys_sigprocmask(SIG_SETMASK, &saved, NULL);
     return r;
+}
+
+/* Came here only because a timer uses it, and is not the timer's. */
+static void by_kernel(const struct gt_sigact *a, int sig)
+{
+    if (!ignores(a, sig))
+        die_by(sig);
 }
 
 static void sysmon_took(int sig, siginfo_t *si, void *uc)
 {
     struct gt_sigact a = act_read(sig);
-    if (is_function(a.handler)) {
+    if (is_function(a.handler) || timer_owner(si)) {
         struct gt_signode *n = gt_signode_get(sig, si);
         if (!n)
             return;
@@ -1012,6 +1031,8 @@ static void sysmon_took(int sig, siginfo_t *si, void *uc)
         to_sysmon(n);
     } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
         gt_dump_crash(sig, si, uc);
+    } else {
+        by_kernel(&a, sig);
     }
 }
 
@@ -1070,10 +1091,12 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         return;
     }
     struct gt_sigact a = act_read(sig);
-    if (is_function(a.handler))
+    if (is_function(a.handler) || timer_owner(si))
         took(g, sig, si, uc);
     else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
         gt_dump_crash(sig, si, uc);
+    else
+        by_kernel(&a, sig);
 }
 
 /* ---- 32 and 33 are libc's: they run on the block that libc's list has for this kernel thread ----
@@ -1227,6 +1250,7 @@ void gt_signal_fork_child(struct gt_g *g)
     store_rlx(&S.held_set, 0);
     for (int i = 0; i < NTIMERS; i++) /* timers are not inherited */
         store_rlx(&S.timer[i].id, 0);
+    gt_memset(S.ntimers, 0, sizeof(S.ntimers));
     gt_sigq_fork_child(g);
     gt_memset(S.nblock, 0, sizeof(S.nblock));
     store_rlx(&S.nlive, 0);

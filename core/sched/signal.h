@@ -55,9 +55,9 @@ bool gt_sig_is_own(int sig, const siginfo_t *info);
  * that decides, as in the kernel. */
 int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart);
 void gt_run_signals(struct gt_g *g);
-/* SIGEV_THREAD_ID: signals of the kernel's timer `id` are g's; g NULL: no longer.  0; -EAGAIN: too
- * many such timers. */
-int gt_sig_timer(int id, const struct gt_g *g);
+/* SIGEV_THREAD_ID: the signals (sig) of the kernel's timer `id` are g's; g NULL: no longer.  0;
+ * -EAGAIN: too many such timers. */
+int gt_sig_timer(int id, int sig, const struct gt_g *g);
 /* sysmon: hands signals that arrived inside the runtime to their goroutines. */
 void gt_sig_route(void);
 /* Text ranges where a goroutine must not be preempted; rebuilt after a dlopen. */
