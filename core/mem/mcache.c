@@ -472,7 +472,33 @@ static void init(struct gt_mcache *mc)
         set_current(mc, c, &gt_span_none);
 }
 
-/* One whose kernel thread has ended becomes nobody's.  A few of them are looked at each time. */
+static uint64_t owned_state(uint64_t old, int tid)
+{
+    return ((old >> 32) + 1) << 32 | (uint64_t)(uint32_t)tid << 1 | GT_MC_OWNED;
+}
+
+static uint64_t idle_state(uint64_t old)
+{
+    return old & ~0xfffffffful;
+}
+
+/* False: it has an owner. */
+static bool take(struct gt_mcache *mc, int tid)
+{
+    uint64_t state = load_rlx(&mc->state);
+    return !(state & GT_MC_OWNED) && cas_acq(&mc->state, &state, owned_state(state, tid));
+}
+
+/* If its kernel thread has ended it becomes nobody's; it may be another one's by then. */
+static void bury(struct gt_mcache *mc)
+{
+    uint64_t state = load_acq(&mc->state);
+    int tid = GT_MC_TID(state);
+    if ((state & GT_MC_OWNED) && tid && sys_tgkill(sys_getpid(), tid, 0) == -ESRCH)
+        (void)cas_rel(&mc->state, &state, idle_state(state));
+}
+
+/* A few of them are looked at each time. */
 static void bury_dead(void)
 {
     static _Atomic(struct gt_mcache *) at; /* a hint: relaxed */
@@ -481,9 +507,7 @@ static void bury_dead(void)
         mc = mc ? mc : load_acq(&C.all);
         if (!mc)
             return;
-        if (load_acq(&mc->state) == GT_MC_OWNED && mc->tid &&
-            sys_tgkill(sys_getpid(), mc->tid, 0) == -ESRCH)
-            store_rel(&mc->state, GT_MC_IDLE);
+        bury(mc);
         mc = mc->alllink;
     }
     store_rlx(&at, mc);
@@ -492,19 +516,14 @@ static void bury_dead(void)
 struct gt_mcache *gt_mc_get(int tid)
 {
     bury_dead();
-    for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink) {
-        uint32_t idle = GT_MC_IDLE;
-        if (load_rlx(&mc->state) == GT_MC_IDLE && cas_acq(&mc->state, &idle, GT_MC_OWNED)) {
-            mc->tid = tid;
+    for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink)
+        if (take(mc, tid))
             return mc;
-        }
-    }
     struct gt_mcache *mc = gt_persistent_alloc(sizeof(*mc));
     if (!mc)
         return NULL;
     init(mc);
-    mc->tid = tid;
-    store_rlx(&mc->state, GT_MC_OWNED);
+    store_rlx(&mc->state, owned_state(0, tid));
     struct gt_mcache *old = load_rlx(&C.all);
     do
         mc->alllink = old;
@@ -575,22 +594,22 @@ void gt_mc_ask(uint32_t due)
 void gt_mc_flush_idle(void)
 {
     for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink) {
-        uint32_t idle = GT_MC_IDLE;
-        if (load_acq(&mc->state) == GT_MC_OWNED && mc->tid &&
-            sys_tgkill(sys_getpid(), mc->tid, 0) == -ESRCH)
-            store_rel(&mc->state, GT_MC_IDLE);
-        if (load_rlx(&mc->state) == GT_MC_IDLE && cas_acq(&mc->state, &idle, GT_MC_OWNED)) {
-            mc->tid = 0;
+        bury(mc);
+        if (take(mc, 0)) {
             gt_mc_attend(mc);
-            store_rel(&mc->state, GT_MC_IDLE);
+            gt_mc_put(mc);
         }
     }
 }
 
+void gt_mc_chown(struct gt_mcache *mc, int tid)
+{
+    store_rlx(&mc->state, owned_state(load_rlx(&mc->state), tid));
+}
+
 void gt_mc_put(struct gt_mcache *mc)
 {
-    mc->tid = 0;
-    store_rel(&mc->state, GT_MC_IDLE);
+    store_rel(&mc->state, idle_state(load_rlx(&mc->state)));
 }
 
 struct gt_mcache *gt_mshared_lock(void)
@@ -666,7 +685,7 @@ void gt_mem_fork_child(struct gt_mcache *own, int tid)
     bool others = false;
     gt_mem_fork_unlock();
     if (own)
-        own->tid = tid;
+        gt_mc_chown(own, tid);
     for (struct gt_mcache *mc = load_rlx(&C.all); mc; mc = mc->alllink) {
         store_rlx(&mc->inbox, NULL);
         if (mc == own || mc == C.shared)

@@ -143,13 +143,15 @@ struct gt_mcache {
     GT_CACHE_ALIGN _Atomic(struct gt_span *) inbox; /* pushed by anybody (CAS), taken whole */
     GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
     _Atomic uint32_t due;   /* GT_DUE_*: what its owner is asked to do; set by anybody */
-    _Atomic uint32_t state; /* GT_MC_*; CAS by who takes it into use */
-    int tid;                /* of the kernel thread that owns it; 0: a P, or nobody */
+    _Atomic uint64_t state; /* GT_MC_*; an owner stores (release), others CAS (acquire, release) */
 };
 #define GT_DUE_FLUSH 1u /* gt_mc_flush */
 #define GT_DUE_TRIM  2u /* ... with pages of spans in use */
-#define GT_MC_IDLE   0u /* nobody's; its spans wait for the next owner */
-#define GT_MC_OWNED  1u
+/* An mcache's state: the low bit says that it has an owner; the 31 bits above it are the kernel
+ * thread, 0: a P; the upper half counts owners.  All in one word: who finds that the kernel thread
+ * is dead must not take the mcache from the next owner. */
+#define GT_MC_OWNED      1ul
+#define GT_MC_TID(state) ((int)((uint32_t)(state) >> 1))
 
 extern struct gt_span gt_span_none;
 extern _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
@@ -319,6 +321,8 @@ void gt_mc_flush_idle(void);
 /* A new one, or one that nobody has any more, for a kernel thread (its id) or a P (0).  NULL: no
  * memory. */
 struct gt_mcache *gt_mc_get(int tid);
+/* Its owner gives it to another one: a kernel thread or a P (0). */
+void gt_mc_chown(struct gt_mcache *mc, int tid);
 /* Its owner does not use it any more; it goes with its spans to the next one who asks. */
 void gt_mc_put(struct gt_mcache *mc);
 /* For those who have no mcache: take it with gt_mshared_lock. */

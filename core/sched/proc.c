@@ -546,7 +546,7 @@ static int start_main(void)
     m_publish(m);
     gt_signal_minit(m);
     if (gt_tls.mcache) { /* the thread's becomes its P's */
-        gt_tls.mcache->tid = 0;
+        gt_mc_chown(gt_tls.mcache, 0);
         gt_sched.allp[0]->mcache = gt_tls.mcache;
         gt_tls.mcache = NULL;
     }
