@@ -5,7 +5,7 @@
  * another one each time, so that all see the same machine; the figures are medians of the rounds.
  * Two tables in Markdown, time and peak RSS, go to the terminal and to build/bench_malloc.txt.
  *
- * gothread has two columns: its allocator alone (GOTHREAD=off: threads stay kernel threads), and
+ * gothread has two columns: its allocator alone (off: threads stay kernel threads), and
  * under goroutines.  A subject without threads never starts the scheduler, so it runs once for
  * both.
  *
@@ -60,8 +60,8 @@ static struct {
     [JEMALLOC] = {.name = "jemalloc", .pattern = "/usr/lib/*/libjemalloc.so.2"},
     [TCMALLOC] = {.name = "tcmalloc", .pattern = "/usr/lib/*/libtcmalloc_minimal.so.4"},
     [MIMALLOC] = {.name = "mimalloc", .pattern = "/usr/lib/*/libmimalloc.so.2*"},
-    [GT_PLAIN] = {.name = "gothread", .knobs = "off"},
-    [GT_GOROUTINES] = {.name = "goroutines"},
+    [GT_PLAIN] = {.name = "gothread", .knobs = "malloc=go,off"},
+    [GT_GOROUTINES] = {.name = "goroutines", .knobs = "malloc=go"},
 };
 
 /* In argv, "@NAME" is the input file that `gen` makes by the row of inputs; "%" is PERCENT. */

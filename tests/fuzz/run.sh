@@ -13,7 +13,7 @@ trap 'rm -f "$log"' EXIT
 random() { od -An -N3 -tu4 /dev/urandom | tr -d ' '; }
 
 run() { # PROCS KNOBS ARGUMENT...
-    procs=$1 knobs=$2
+    procs=$1 knobs=malloc=go${2:+,$2}
     shift 2
     s=${seed:-$(random)}
     GOMAXPROCS=$procs GOTHREAD=$knobs LD_PRELOAD=$object timeout -s QUIT -k 5 300 \

@@ -17,25 +17,29 @@ struct mode {
     const char *env, *args;
 };
 
+#define GO "GOTHREAD=malloc=go"
+
 static const struct mode modes[] = {
     {0, NULL, "--threads 0 --ops 60000"},
     {0, NULL, "--threads 4 --ops 20000"},
     {0, NULL, "--threads 4 --ops 20000 --limit 48"},
-    {2, NULL, "--threads 0 --ops 100000"},
-    {1, NULL, "--threads 4 --ops 40000"},
-    {2, NULL, "--threads 4 --ops 40000"},
-    {4, NULL, "--threads 16 --ops 10000"},
-    {2, "GOTHREAD=off", "--threads 4 --ops 40000"},
-    {2, "GOTHREAD=yield=10", "--threads 8 --ops 5000"},
-    {2, NULL, "--threads 0 --ops 40000 --limit 48"},
-    {2, NULL, "--threads 4 --ops 20000 --limit 200"},
+    {2, GO, "--threads 0 --ops 100000"},
+    {1, GO, "--threads 4 --ops 40000"},
+    {2, GO, "--threads 4 --ops 40000"},
+    {4, GO, "--threads 16 --ops 10000"},
+    {2, GO ",off", "--threads 4 --ops 40000"},
+    {2, GO ",yield=10", "--threads 8 --ops 5000"},
+    {2, GO, "--threads 0 --ops 40000 --limit 48"},
+    {2, GO, "--threads 4 --ops 20000 --limit 200"},
+    {2, "GOTHREAD=malloc=libc", "--threads 4 --ops 20000 --no-fork"},
 };
 
 /* The Nth call fails, for N from 1 up to each of these sizes of step; the last has many fail. */
 static const struct mode failing[] = {
     {0, NULL, "--threads 2 --ops 1500 --no-fork"},
-    {2, NULL, "--threads 2 --ops 1500"},
-    {2, NULL, "--threads 2 --ops 1500 --fail-count 50"},
+    {2, GO, "--threads 0 --ops 1500"},
+    {2, GO, "--threads 2 --ops 1500"},
+    {2, GO, "--threads 2 --ops 1500 --fail-count 50"},
 };
 
 enum { MODES = sizeof modes / sizeof modes[0], FAILING = sizeof failing / sizeof failing[0] };

@@ -91,7 +91,7 @@ static void burst(void)
     CHECK(rss_mb() >= with_live + BURST_MB - 10);
     drop(p, n);
     free(p);
-    falls_to(with_live + with_live / 10 + 4);
+    falls_to(with_live + with_live / 10 + 24);
     drop(live, n_live);
     free(live);
 }
@@ -114,7 +114,7 @@ static void burst_of_threads(void)
         t[i] = go(bursts, NULL);
     for (int i = 0; i < 4; i++)
         reap(t[i]);
-    falls_to(before + 20);
+    falls_to(before + 24);
 }
 
 /* One block in 64 stays: whole pages between them are free. */
