@@ -18,7 +18,8 @@
         .cfi_adjust_cfa_offset 8
         pushq   %rdx
         .cfi_adjust_cfa_offset 8
-        callq   gt_\name\()_enter       /* returns libc's function */
+        movq    24(%rsp), %rcx          /* the caller */
+        callq   gt_\name\()_enter       /* returns the function to go on in */
         popq    %rdx
         .cfi_adjust_cfa_offset -8
         popq    %rsi

@@ -366,8 +366,13 @@ struct ids {
 static long call_ids(void *arg)
 {
     struct ids *i = arg;
+    void *first = load_acq(&gt_started) ? gt_main_tp() : NULL;
+    bool hidden = first && gt_tcb_hide(first);
     int r = i->fn(i->a, i->b, i->c);
-    return r < 0 ? -errno : r;
+    long e = r < 0 ? -errno : r;
+    if (hidden)
+        gt_tcb_show(first);
+    return e;
 }
 
 static int set_ids(void *fn, unsigned long a, unsigned long b, unsigned long c)

@@ -59,6 +59,8 @@ static void resolve_os(void)
     OS(db_list, "_thread_db_pthread_list");
     OS(db_specific, "_thread_db_pthread_specific");
     OS(db_l_tls_offset, "_thread_db_link_map_l_tls_offset");
+    OS(db_stack_user, "_thread_db_rtld_global__dl_stack_user");
+    OS(rtld_global, "_rtld_global");
     OS(rseq_offset, "__rseq_offset");
     OS(rseq_size, "__rseq_size");
 #undef OS

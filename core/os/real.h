@@ -34,6 +34,8 @@ struct gt_os_real {
     void (*cleanup_push)(void *, void (*)(void *), void *);
     void (*cleanup_pop)(void *, int);
     const uint32_t *db_sizeof_pthread, *db_tid, *db_list, *db_specific, *db_l_tls_offset;
+    const uint32_t *db_stack_user; /* in rtld_global */
+    char *rtld_global;
     const ptrdiff_t *rseq_offset;
     const unsigned *rseq_size;
     void **(*resp_here)(void); /* address of __resp in the calling thread */

@@ -66,6 +66,8 @@ static struct {
     struct module mod[MAX_MODULES];
     int nmod;
     struct gt_lock lock; /* DLFIX: mod[] */
+    struct node *users;  /* libc's list, NULL: not known; users_lock */
+    struct gt_lock *users_lock;
 } T;
 
 /* ---- calibration ---- */
@@ -255,9 +257,25 @@ struct fix {
     int from;
 };
 
+struct node {
+    struct node *next, *prev;
+};
+
+static struct node *node_of(void *tp)
+{
+    return (struct node *)((char *)tp + T.list_off);
+}
+
+static bool listed(void *tp)
+{
+    return node_of(tp)->next != node_of(tp);
+}
+
 static void fix_block(void *tp, void *arg)
 {
     struct fix *f = arg;
+    if (listed(tp))
+        return; /* the dynamic linker has done it, and its goroutine may have written to it */
     for (int i = f->from; i < T.nmod; i++)
         image(&T.mod[i], tp);
 }
@@ -275,6 +293,90 @@ void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg)
     if (added)
         each(fix_block, &f);
     gt_unlock(&T.lock, GT_RANK_DLFIX);
+}
+
+/* libc's list of threads on stacks of their own, and the lock of its lists, three words behind the
+ * list of cached stacks that follows it.  Unknown where these words don't look like that. */
+static void find_list(void)
+{
+    struct gt_os_real *r = &gt_os_real;
+    if (!r->db_stack_user || !r->rtld_global)
+        return;
+    struct node *user = (struct node *)(r->rtld_global + r->db_stack_user[2]), *cache = user + 1;
+    struct gt_lock *lock = (struct gt_lock *)((uintptr_t *)(cache + 1) + 2);
+    if (user->next->prev == user && user->prev->next == user && cache->next->prev == cache &&
+        cache->prev->next == cache && load_rlx(&lock->word) <= 2) {
+        T.users = user;
+        T.users_lock = lock;
+    }
+}
+
+static bool list_locked(void *tp)
+{
+    struct node *n = node_of(tp);
+    if (listed(tp))
+        return false;
+    n->next = T.users->next;
+    n->prev = T.users;
+    n->next->prev = n;
+    T.users->next = n;
+    return true;
+}
+
+static bool unlist_locked(void *tp)
+{
+    struct node *n = node_of(tp);
+    if (!listed(tp))
+        return false;
+    n->next->prev = n->prev;
+    n->prev->next = n->next;
+    n->next = n->prev = n;
+    return true;
+}
+
+bool gt_tcb_dlopen_begin(void *tp)
+{
+    if (!T.users)
+        return false;
+    gt_lock(&T.lock, GT_RANK_DLFIX);
+    gt_lock(T.users_lock, GT_RANK_NONE);
+    bool done = list_locked(tp);
+    gt_unlock(T.users_lock, GT_RANK_NONE);
+    int added = 0, from = T.nmod;
+    if (done) /* what another thread is loading now: it may have passed this block already */
+        gt_os_real.dl_iterate_phdr(add_module, &added);
+    for (int i = from; i < T.nmod; i++)
+        image(&T.mod[i], tp);
+    T.nmod = from; /* found again for the other blocks */
+    gt_unlock(&T.lock, GT_RANK_DLFIX);
+    return done;
+}
+
+void gt_tcb_dlopen_end(void *tp)
+{
+    gt_tcb_hide(tp);
+}
+
+bool gt_tcb_hide(void *tp)
+{
+    if (!T.users || !listed(tp))
+        return false;
+    gt_lock(T.users_lock, GT_RANK_NONE);
+    bool was = unlist_locked(tp);
+    gt_unlock(T.users_lock, GT_RANK_NONE);
+    return was;
+}
+
+void gt_tcb_show(void *tp)
+{
+    gt_lock(T.users_lock, GT_RANK_NONE);
+    list_locked(tp);
+    gt_unlock(T.users_lock, GT_RANK_NONE);
+}
+
+void gt_tcb_forget_list(void *tp)
+{
+    node_of(tp)->next = node_of(tp)->prev = node_of(tp);
 }
 
 void gt_tcb_fork_lock(void)
@@ -381,6 +483,7 @@ int gt_tcb_init(void)
     int added = 0;
     r->dl_iterate_phdr(add_module, &added);
     learn_cancellation();
+    find_list();
     state = 1;
     return 0;
 }
@@ -611,10 +714,7 @@ void gt_tcb_move_kernel(void *from, void *to)
 
 void gt_tcb_replace(void *from, void *to)
 {
-    struct node {
-        struct node *next, *prev;
-    } *old = (struct node *)((char *)from + T.list_off),
-      *new = (struct node *)((char *)to + T.list_off);
+    struct node *old = node_of(from), *new = node_of(to);
     if (!old->next || old->next == old)
         return;
     new->next = old->next;

@@ -59,6 +59,17 @@ void gt_tcb_replace(void *from, void *to);
  * modules into every block that each() names. each(arg, f, farg) must call f(tp, farg) for all live
  * and pooled blocks. */
 void gt_tcb_dlopen_fix(void (*each)(void (*f)(void *tp, void *farg), void *farg));
+/* Around a dlopen: the caller's block is on libc's list meanwhile, so that the dynamic linker
+ * itself fills in the static TLS of what it loads, before constructors run.  begin: false when it
+ * is there already, or when libc's list is not known; else end must follow. */
+bool gt_tcb_dlopen_begin(void *tp);
+void gt_tcb_dlopen_end(void *tp);
+/* Whether tp is there, which it then is no longer: setuid waits for every listed thread whose id
+ * the kernel knows, and the first goroutine's block would not answer. */
+bool gt_tcb_hide(void *tp);
+void gt_tcb_show(void *tp);
+/* In a fork's child, whose list libc has made anew. */
+void gt_tcb_forget_list(void *tp);
 /* Around a fork: the lock of the module table is free in the child. */
 void gt_tcb_fork_lock(void);
 void gt_tcb_fork_unlock(void);

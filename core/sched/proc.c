@@ -654,6 +654,7 @@ static void survive(struct gt_g *g)
     gt_tid_set(m->listed_tp, sys_getpid());
     g->tid = sys_getpid();
     gt_tcb_register_robust(g->tp);
+    gt_tcb_forget_list(g->tp);
     gt_sched.solo = g;
     store_rlx(&g->in_rt, 0);
     store_rlx(&g->attention, 0);
@@ -680,6 +681,11 @@ void gt_fork_child(struct gt_g *g)
     if (g)
         survive(g);
     store_rel(&gt_started, false);
+}
+
+void *gt_main_tp(void)
+{
+    return gt_sched.g1->tp;
 }
 
 struct gt_g *gt_solo(void)

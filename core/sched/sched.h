@@ -179,6 +179,8 @@ extern void (*gt_recheck_hook)(void);
 void gt_fork_before(struct gt_g *g);
 void gt_fork_parent(struct gt_g *g);
 void gt_fork_child(struct gt_g *g);
+/* The first goroutine's thread block. */
+void *gt_main_tp(void);
 /* The survivor in a fork's child that has not started the scheduler again, else NULL.  Its thread
  * is, to gt_self(), no goroutine. */
 struct gt_g *gt_solo(void);

@@ -77,8 +77,9 @@ static void failures(void)
 {
     CHECK(throws_bad_alloc([] { ::operator delete(::operator new(huge)); }));
     CHECK(throws_bad_alloc([] { ::operator delete[](::operator new[](huge)); }));
-    CHECK(throws_bad_alloc(
-        [] { ::operator delete(::operator new(huge, std::align_val_t(64)), std::align_val_t(64)); }));
+    CHECK(throws_bad_alloc([] {
+        ::operator delete(::operator new(huge, std::align_val_t(64)), std::align_val_t(64));
+    }));
     CHECK(!::operator new(huge, std::nothrow));
     CHECK(!::operator new[](huge, std::align_val_t(64), std::nothrow));
     std::set_new_handler(handler);

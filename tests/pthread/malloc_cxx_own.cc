@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that replaces operator new and delete: the library uses its versions, in threads too. */
+/* A program that replaces operator new and delete: the library uses its versions, in threads too.
+ */
 #include "tap.h"
 
 #include <new>
