@@ -377,6 +377,11 @@ void gt_tcb_show(void *tp)
 void gt_tcb_forget_list(void *tp)
 {
     node_of(tp)->next = node_of(tp)->prev = node_of(tp);
+    if (T.robust_off) {
+        void **head = (void **)((char *)tp + T.robust_off);
+        head[0] = head; /* empty; [1] is the offset of the words */
+        head[2] = NULL; /* none on its way */
+    }
 }
 
 void gt_tcb_fork_lock(void)

@@ -68,7 +68,9 @@ void gt_tcb_dlopen_end(void *tp);
  * the kernel knows, and the first goroutine's block would not answer. */
 bool gt_tcb_hide(void *tp);
 void gt_tcb_show(void *tp);
-/* In a fork's child, whose list libc has made anew. */
+/* In a fork's child: libc has made its list anew, and robust mutexes that are held are the
+ * parent's.
+ */
 void gt_tcb_forget_list(void *tp);
 /* Around a fork: the lock of the module table is free in the child. */
 void gt_tcb_fork_lock(void);

@@ -44,6 +44,7 @@ $(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
 $(TB)/pthread/cancel_exc: T_CFLAGS += -fexceptions
 $(TB)/pthread/cancel_exc: tests/pthread/cancel_cleanup.c
 
+$(TB)/pthread/openmp: T_CFLAGS += -fopenmp
 $(TB)/pthread/%.env: tests/pthread/%.env
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
