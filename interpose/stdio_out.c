@@ -18,16 +18,27 @@ struct out {
     const char *end; /* of what was in the buffer before the call */
 };
 
+/* The operations of libc's streams on descriptors, narrow and wide. */
+extern const char _IO_file_jumps[], _IO_wfile_jumps[];
+
+/* Does the stream write to a descriptor?  Its operations say so, which follow the public part;
+ * _fileno is not set in a stream into memory. */
+static bool has_descriptor(const FILE *fp)
+{
+    const char *jumps = *(const char *const *)(fp + 1);
+    return jumps == _IO_file_jumps || jumps == _IO_wfile_jumps;
+}
+
 static inline bool direct(const FILE *fp)
 {
-    return fp->_flags & (F_UNBUFFERED | F_LINE_BUF) && fp->_fileno >= 0;
+    return fp->_flags & (F_UNBUFFERED | F_LINE_BUF) && has_descriptor(fp);
 }
 
 /* The buffer has been written out: what is in it now begins further down.  Streams into memory and
- * of fopencookie have no descriptor. */
+ * of fopencookie have no descriptor; those of popen are left to the write inside libc. */
 static inline bool flushed(const struct out *o)
 {
-    return o->fp->_IO_write_ptr < o->end && o->fp->_fileno >= 0;
+    return o->fp->_IO_write_ptr < o->end && has_descriptor(o->fp);
 }
 
 static GT_NOINLINE void cancel_here(struct gt_g *g)
@@ -43,11 +54,21 @@ static inline struct out before_write(FILE *fp)
     return (struct out){fp, fp->_IO_write_ptr};
 }
 
+/* libc cannot be interrupted inside (the stream's lock is held there): who prints without end gives
+ * way here. */
+static GT_NOINLINE void attend(struct gt_g *g, const struct out *o)
+{
+    gt_rt_enter(g);
+    gt_rt_leave(g);
+    if (gt_cancel_due(g) && (direct(o->fp) || flushed(o)))
+        gt_testcancel(g);
+}
+
 static inline void after_write(const struct out *o)
 {
     struct gt_g *g = gt_self();
-    if (unlikely(g && gt_cancel_due(g)) && (direct(o->fp) || flushed(o)))
-        cancel_here(g);
+    if (unlikely(g && load_rlx(&g->attention)))
+        attend(g, o);
 }
 
 #define WRITES(ret, name, params, args, stream)                                                    \
@@ -106,7 +127,7 @@ GT_EXPORT int fflush(FILE *fp)
 {
     struct gt_g *g = gt_self();
     if (unlikely(g && gt_cancel_due(g)) &&
-        (!fp || (fp->_IO_write_ptr > fp->_IO_write_base && fp->_fileno >= 0)))
+        (!fp || (fp->_IO_write_ptr > fp->_IO_write_base && has_descriptor(fp))))
         cancel_here(g);
     return REAL(fflush)(fp);
 }
