@@ -64,7 +64,7 @@ static void *defined_in(const struct object *o, const char *name)
         return NULL;
     for (const char *c = name; *c; c++)
         h = h * 33 + (unsigned char)*c;
-    const uint32_t *bucket = o->gnu + 4 + o->gnu[2] * 2, *chain = bucket + o->gnu[0];
+    const uint32_t *bucket = o->gnu + 4 + o->gnu[2] * 2ul, *chain = bucket + o->gnu[0];
     for (uint32_t i = bucket[h % o->gnu[0]]; i >= o->gnu[1]; i++) {
         uint32_t e = chain[i - o->gnu[1]];
         if ((e | 1) == (h | 1) && o->sym[i].st_shndx &&

@@ -72,28 +72,28 @@ static void opening_end(struct opening *o)
     errno = err;
 }
 
-static struct opening opening_begin(void)
+static void opening_begin(struct opening *o)
 {
-    struct opening o = {.g = gt_self()};
     gt_dl_sync();
     store_rlx(&dirty, true);
     struct gt_g *self = gt_thread_self();
     gt_sync_enter();
     if (self && gt_tcb_dlopen_begin(self->tp))
-        o.tp = self->tp;
-    gt_sync_leave(o.g);
-    return o;
+        o->tp = self->tp;
+    gt_sync_leave(o->g);
 }
 
 static void *dlopen_here(const char *file, int mode)
 {
-    struct opening o __attribute__((cleanup(opening_end))) = opening_begin();
+    struct opening o __attribute__((cleanup(opening_end))) = {.g = gt_self()};
+    opening_begin(&o);
     return REAL(dlopen)(file, mode);
 }
 
 static void *dlmopen_here(Lmid_t space, const char *file, int mode)
 {
-    struct opening o __attribute__((cleanup(opening_end))) = opening_begin();
+    struct opening o __attribute__((cleanup(opening_end))) = {.g = gt_self()};
+    opening_begin(&o);
     return REAL(dlmopen)(space, file, mode);
 }
 

@@ -553,7 +553,8 @@ bool gt_ident_syscall(struct gt_g *g, long nr, const long *a, long *r)
         *r = of ? 20 - attrs_of(of).nice : GT_SYS3(nr, a[0], a[1], 0);
         return true;
     case SYS_sched_setattr:
-        if (g_of_tid((pid_t)a[0]) != g)
+        of = g_of_tid((pid_t)a[0]);
+        if (!of || of != g)
             return false;
         *r = own_attr(g, a);
         return true;

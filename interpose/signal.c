@@ -546,7 +546,7 @@ GT_EXPORT int sigignore(int sig)
 /* SIG_HOLD blocks; another disposition unblocks too. */
 GT_EXPORT sighandler_t sigset(int sig, sighandler_t h)
 {
-    struct sigaction a = {.sa_handler = h}, old;
+    struct sigaction a = {.sa_handler = h}, old = {.sa_handler = SIG_DFL};
     sigset_t s, was;
     if (!gt_self())
         return REAL(sigset)(sig, h);

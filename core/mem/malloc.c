@@ -7,12 +7,12 @@
 /* An object of a small span, by its index; what it is now. */
 GT_RACES static void find_small(struct gt_object *o, const struct gt_span *s, uintptr_t p)
 {
-    size_t i = (p - (uintptr_t)s->start) / (s->units * 16u);
-    char *base = s->start + i * s->units * 16;
+    size_t size = (size_t)s->units * 16, i = (p - (uintptr_t)s->start) / size;
+    char *base = s->start + i * size;
     if (base >= s->limit)
         return;
     o->base = base;
-    o->size = s->units * 16u;
+    o->size = size;
     o->what = gt_span_is_free(s, (uint32_t)i) ? GT_OBJ_FREE : GT_OBJ_LIVE;
 }
 

@@ -38,7 +38,7 @@ const uint8_t gt_class_fast[GT_TABLE_MAX / 16 + 1] = {
 
 /* About 16 KiB of a class, but at least 4 objects. */
 const uint8_t gt_cached_max[GT_NCLASS] = {
-#define C(cl, sz, bytes, n) [cl] = (sz) <= 256 ? 64 : (sz) <= 4096 ? 16384 / (sz) : 4,
+#define C(cl, sz, bytes, n) [cl] = (uint8_t)((sz) <= 256 ? 64 : (sz) <= 4096 ? 16384 / (sz) : 4),
 #include "core/mem/sizeclass.def"
 };
 

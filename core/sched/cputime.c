@@ -135,7 +135,8 @@ static int64_t look(struct gt_g *g)
 int64_t gt_cpu_time(struct gt_g *g)
 {
     int64_t t = -1;
-    if (g == gt_self()) {
+    struct gt_g *self = gt_self();
+    if (self && g == self) {
         gt_cpu_sync(g->m, g);
         t = total(g);
     }

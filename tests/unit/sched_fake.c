@@ -12,6 +12,7 @@ _Atomic int64_t fake_now = FAKE_REAL;
 _Atomic uint32_t fake_wakeps, fake_breaks, fake_handlers;
 struct gt_g *fake_log[FAKE_LOG];
 uint32_t fake_nlog;
+void (*gt_cancel_act)(struct gt_g *g);
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int64_t __real_gt_nanotime(void);

@@ -215,8 +215,9 @@ step_clang()
     have clang || return $SKIP
     rc=0
     # shellcheck disable=SC2046,SC2086
-    # OpenMP programs are gcc's: its omp.h is not for clang, and clang's is a package of its own
-    set -- $(sources '*.c' $TREES | xargs grep -L '<omp\.h>')
+    # OpenMP programs are gcc's: its omp.h is not for clang, and clang's is a package of its own.
+    # What needs -fexceptions says so itself, and is its sibling compiled again.
+    set -- $(sources '*.c' $TREES | xargs grep -L -e '<omp\.h>' -e '^#ifndef __EXCEPTIONS')
     counted files "$@" || return 1
     for f; do
         syntax "$f" || rc=1
