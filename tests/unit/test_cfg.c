@@ -290,11 +290,11 @@ START_TEST(test_inert_keys)
     expect_line("GODEBUG=gctrace=1",
                 "GODEBUG: gctrace is accepted but has no effect in this version");
     ck_assert_int_eq(c.gctrace, 1);
-    expect_line("GODEBUG=clobberfree=1,clobberfree=1",
-                "GODEBUG: clobberfree is accepted but has no effect in this version");
-    expect_line("GODEBUG=madvdontneed=0",
-                "GODEBUG: madvdontneed is accepted but has no effect in this version");
-    parse_quietly("GODEBUG=gctrace=0,allocfreetrace=0,madvdontneed=1,gccheckmark=0");
+    expect_line("GODEBUG=gccheckmark=1,gccheckmark=1",
+                "GODEBUG: gccheckmark is accepted but has no effect in this version");
+    expect_line("GODEBUG=tracebackancestors=5",
+                "GODEBUG: tracebackancestors is accepted but has no effect in this version");
+    parse_quietly("GODEBUG=gctrace=0,allocfreetrace=1,madvdontneed=0,clobberfree=1,gccheckmark=0");
     parse_quietly("GODEBUG=tracebackancestors=0");
     parse_quietly("GOMEMLIMIT=1GiB"); /* the help says so; Go programs' environments have it */
     ck_assert_uint_eq(c.gomemlimit, 1 << 30);
