@@ -22,7 +22,8 @@ void _ZdlPvSt11align_val_t(void *p, size_t align);
 static bool call_handler(void)
 {
     typedef void (*handler)(void);
-    handler (*get)(void) = (handler(*)(void))dlsym(RTLD_DEFAULT, "_ZSt15get_new_handlerv");
+    typedef handler (*getter)(void);
+    getter get = (getter)dlsym(RTLD_DEFAULT, "_ZSt15get_new_handlerv");
     handler h = get ? get() : NULL;
     if (h)
         h();

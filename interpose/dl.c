@@ -97,7 +97,7 @@ static void *dlmopen_here(Lmid_t space, const char *file, int mode)
     return REAL(dlmopen)(space, file, mode);
 }
 
-static bool has_tag(const struct link_map *lm, ElfW(Sxword) tag)
+static bool has_tag(const struct link_map *lm, int64_t tag)
 {
     for (const ElfW(Dyn) *d = lm->l_ld; d && d->d_tag != DT_NULL; d++)
         if (d->d_tag == tag)
