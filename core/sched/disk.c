@@ -96,22 +96,6 @@ void gt_disk_fork_child(void)
     store_rlx(&D.lent, 0);
 }
 
-bool gt_disk_call(long nr)
-{
-    switch (nr) {
-    case SYS_pread64:
-    case SYS_pwrite64:
-    case SYS_preadv:
-    case SYS_pwritev:
-    case SYS_preadv2:
-    case SYS_pwritev2:
-    case SYS_fsync:
-    case SYS_fdatasync:
-        return true;
-    }
-    return false;
-}
-
 long gt_disk_syscall(struct gt_g *g, long nr, long a, long b, long c, long d, long e, long f)
 {
     gt_disk_begin();

@@ -28,6 +28,7 @@
 #include "core/kit/cfg.h"
 #include "core/mem/mem.h"
 #include "core/sched/cputime.h"
+#include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/wire.h"
 
@@ -863,21 +864,15 @@ void gt_rt_yield_now_and_then(struct gt_g *g)
 /* Calls that may well sleep for long: the P goes to others at once. */
 static bool blocks_long(long nr)
 {
+    if (gt_disk_call(nr))
+        return false;
     switch (nr) {
     case SYS_read:
     case SYS_write:
     case SYS_readv:
     case SYS_writev:
-    case SYS_pread64:
-    case SYS_pwrite64:
-    case SYS_preadv:
-    case SYS_pwritev:
-    case SYS_preadv2:
-    case SYS_pwritev2:
     case SYS_open:
     case SYS_openat:
-    case SYS_fsync:
-    case SYS_fdatasync:
     case SYS_sendfile:
     case SYS_copy_file_range:
     case SYS_accept:
