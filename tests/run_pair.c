@@ -56,6 +56,17 @@ static void set_environment(const struct run *r)
         putenv((char *)(size_t)*e);
 }
 
+/* Whoever started the tests may ignore or block signals; the programs start as from a shell. */
+static void default_signals(void)
+{
+    sigset_t none;
+
+    for (int sig = 1; sig <= SIGRTMAX; sig++)
+        signal(sig, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* In the child: input from nowhere, output to the memory files, nothing else open. */
 static _Noreturn void become(const struct run *r, int out, int err)
 {
@@ -64,7 +75,7 @@ static _Noreturn void become(const struct run *r, int out, int err)
 
     setpgid(0, 0);
     setrlimit(RLIMIT_CORE, &no_core);
-    signal(SIGPIPE, SIG_DFL);
+    default_signals();
     if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(126);
     closefrom(3);

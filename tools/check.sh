@@ -9,7 +9,7 @@ mkdir -p "$logs"
 failed=
 for s in "$@"; do
     name=$(printf %s "${s#build/}" | tr / _)
-    { "$s" 2>&1 || echo "ended with status $?" >"$logs/$name.failed"; } | tee "$logs/$name.log"
+    { "$s" 2>&1 </dev/null || echo "ended with status $?" >"$logs/$name.failed"; } | tee "$logs/$name.log"
     [ ! -e "$logs/$name.failed" ] || failed="$failed $name"
 done
 [ -n "$failed" ] || {

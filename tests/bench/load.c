@@ -8,7 +8,8 @@
  *
  * Three stages.  Hello: the connections are opened, at most WINDOW not yet answered at a time (a
  * listen queue must not overflow), and each does one request, so that the server's threads exist.
- * Run: SECS seconds, timed.  Drain: outstanding replies are awaited.  Then one line:
+ * Run: SECS seconds, timed, on a slow machine until one reply has come.  Drain: outstanding replies
+ * are awaited.  Then one line:
  *
  *     ops_s=.. p50_us=.. p99_us=.. errors=.. conns=..
  *
@@ -189,8 +190,10 @@ static void finish(struct conn *c)
     c->seq++;
     outstanding--;
     ops_all++;
-    if (!running || now >= deadline)
+    if (!running || (now >= deadline && ops_timed > 0))
         return;
+    if (now > deadline)
+        deadline = now; /* the first reply, late: the run ends with it */
     ops_timed++;
     histogram[bucket_of((uint64_t)(now - c->since))]++;
     start(c, now);
@@ -327,7 +330,7 @@ static void hello(void)
 /* Returns how long it took, in seconds. */
 static double run(void)
 {
-    int64_t begin = now_ns();
+    int64_t begin = now_ns(), now = begin, last = begin;
 
     running = 1;
     deadline = begin + (int64_t)(opt.secs * 1e9);
@@ -337,11 +340,15 @@ static double run(void)
         if (i % 64 == 63)
             turn(0);
     }
-    for (int64_t now = begin; now < deadline && outstanding > 0; now = now_ns())
-        turn((int)((deadline - now) / 1000000) + 1);
+    while ((now < deadline || ops_timed == 0) && outstanding > 0) {
+        if (turn(now < deadline ? (int)((deadline - now) / 1000000) + 1 : 100) > 0)
+            last = now_ns();
+        now = now_ns();
+        if (now >= deadline && now - last > PATIENCE_MS * INT64_C(1000000))
+            give_up();
+    }
     running = 0;
-    int64_t end = now_ns();
-    return (double)((end < deadline ? end : deadline) - begin) / 1e9;
+    return (double)((now < deadline ? now : deadline) - begin) / 1e9;
 }
 
 static void measure(void)
