@@ -330,7 +330,7 @@ static void hello(void)
 /* Returns how long it took, in seconds. */
 static double run(void)
 {
-    int64_t begin = now_ns(), now = begin, last = begin;
+    int64_t begin = now_ns(), now, last;
 
     running = 1;
     deadline = begin + (int64_t)(opt.secs * 1e9);
@@ -340,6 +340,7 @@ static double run(void)
         if (i % 64 == 63)
             turn(0);
     }
+    now = last = now_ns();
     while ((now < deadline || ops_timed == 0) && outstanding > 0) {
         if (turn(now < deadline ? (int)((deadline - now) / 1000000) + 1 : 100) > 0)
             last = now_ns();
