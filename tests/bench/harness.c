@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,30 @@ int harness_value(const char *line, const char *key, double *value)
         }
     }
     return -1;
+}
+
+static FILE *report;
+
+int harness_report(const char *path)
+{
+    report = fopen(path, "we");
+    if (!report)
+        perror(path);
+    return report ? 0 : -1;
+}
+
+void harness_say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    va_start(args, format);
+    vfprintf(report, format, args);
+    va_end(args);
+    fflush(stdout);
+    fflush(report);
 }
 
 static int by_value(const void *a, const void *b)

@@ -39,6 +39,12 @@ int harness_server(struct child *child, const char *const argv[], const char *pr
 /* Finds `key=NUMBER` in a line of such pairs.  Returns 0 or -1. */
 int harness_value(const char *line, const char *key, double *value);
 
+/* Opens a report, a file at path.  Returns 0, or -1 with a message on stderr. */
+int harness_report(const char *path);
+
+/* Prints to the terminal and to the report. */
+void harness_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The median of n > 0 values; sorts them. */
 double harness_median(double *values, int n);
 

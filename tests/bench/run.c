@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,22 +91,6 @@ static double secs = 1.0;
 static int pairs = 5;
 static int with_go;
 static int failures, misses, skips;
-static FILE *report; /* build/bench.txt */
-
-/* To the terminal and to the report. */
-static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    va_start(args, format);
-    vfprintf(report, format, args);
-    va_end(args);
-    fflush(stdout);
-    fflush(report);
-}
 
 /* ---- one run ---- */
 
@@ -251,8 +234,8 @@ static void print_metric(const struct metric *m, double values[VARIANTS][MAX_PAI
         number(harness_median(values[GO], n_go), cells[GO]);
     else
         strcpy(cells[GO], "-");
-    say("%-30s %-3s %11s %11s %8.2fx %-16s %-15s %11s\n", m->label, m->unit, cells[PLAIN],
-        cells[PRELOADED], better, range, target, cells[GO]);
+    harness_say("%-30s %-3s %11s %11s %8.2fx %-16s %-15s %11s\n", m->label, m->unit, cells[PLAIN],
+                cells[PRELOADED], better, range, target, cells[GO]);
 }
 
 static const char *explain(int status, char text[static 48])
@@ -273,11 +256,12 @@ static void print_result(const struct bench *b, struct result *r)
 
     if (r->status == HARNESS_SKIP && r->failed == PLAIN) {
         skips++;
-        say("%-30s     skipped: %s\n", b->name,
-            b->kind == MEMCACHED ? "not installed" : "beyond this machine's limits");
+        harness_say("%-30s     skipped: %s\n", b->name,
+                    b->kind == MEMCACHED ? "not installed" : "beyond this machine's limits");
     } else if (r->status) {
         failures++;
-        say("%-30s     FAILED %s: %s\n", b->name, names[r->failed], explain(r->status, why));
+        harness_say("%-30s     FAILED %s: %s\n", b->name, names[r->failed],
+                    explain(r->status, why));
     } else {
         for (int i = 0; i < METRICS && b->metrics[i].key; i++)
             print_metric(&b->metrics[i], r->values[i], r->count[PLAIN], r->count[GO]);
@@ -291,10 +275,10 @@ static void print_head(void)
 
     uname(&host);
     sched_getaffinity(0, sizeof cpus, &cpus);
-    say("Linux %s, %d CPUs, %d pairs of %g s, %s\n", host.release, CPU_COUNT(&cpus), pairs, secs,
-        preload ? preload : "nothing preloaded: both columns are plain");
-    say("%-30s %-3s %11s %11s %9s %-16s %-15s %11s\n", "benchmark", "", names[PLAIN],
-        names[PRELOADED], "better", "from..to", "target", with_go ? names[GO] : "");
+    harness_say("Linux %s, %d CPUs, %d pairs of %g s, %s\n", host.release, CPU_COUNT(&cpus), pairs,
+                secs, preload ? preload : "nothing preloaded: both columns are plain");
+    harness_say("%-30s %-3s %11s %11s %9s %-16s %-15s %11s\n", "benchmark", "", names[PLAIN],
+                names[PRELOADED], "better", "from..to", "target", with_go ? names[GO] : "");
 }
 
 /* ---- options ---- */
@@ -371,11 +355,8 @@ int main(void)
 
     if (options() < 0 || count_selected() == 0)
         return 1;
-    report = fopen(BENCH_BUILD "/bench.txt", "we");
-    if (!report) {
-        perror("bench: " BENCH_BUILD "/bench.txt");
+    if (harness_report(BENCH_BUILD "/bench.txt") < 0)
         return 1;
-    }
     harness_raise_nofile();
     print_head();
     for (size_t i = 0; i < BENCHES; i++) {
@@ -385,7 +366,7 @@ int main(void)
         print_result(&benches[i], &result);
         ran++;
     }
-    say("benchmarks: %d, failed: %d, skipped: %d, targets missed: %d\n", ran, failures, skips,
-        misses);
+    harness_say("benchmarks: %d, failed: %d, skipped: %d, targets missed: %d\n", ran, failures,
+                skips, misses);
     return failures || (misses && strict && strcmp(strict, "1") == 0);
 }

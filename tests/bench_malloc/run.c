@@ -28,7 +28,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,22 +127,6 @@ static double values[SUBJECTS][METRICS][COLUMNS][MAX_PAIRS];
 static double medians[SUBJECTS][METRICS][COLUMNS]; /* 0: none */
 static int pairs = 5, by_cpu, failures, misses;
 static const char *percent = "100";
-static FILE *report;
-
-/* To the terminal and to the report. */
-static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    va_start(args, format);
-    vfprintf(report, format, args);
-    va_end(args);
-    fflush(stdout);
-    fflush(report);
-}
 
 static double now_s(void)
 {
@@ -344,9 +327,9 @@ static void run_all(const int selected[SUBJECTS])
         fprintf(stderr, "%s\n", subjects[i].name);
         status = is_installed(&subjects[i]) ? run_subject(i) : HARNESS_SKIP;
         if (status == HARNESS_SKIP)
-            say("%s: skipped, not installed\n", subjects[i].name);
+            harness_say("%s: skipped, not installed\n", subjects[i].name);
         else if (status)
-            say("%s: FAILED, status %d\n", subjects[i].name, status);
+            harness_say("%s: FAILED, status %d\n", subjects[i].name, status);
         failures += status && status != HARNESS_SKIP;
     }
 }
@@ -370,13 +353,13 @@ static void print_cell(int subject, int metric, int column)
     double value = medians[subject][metric][column], best = best_of_others(subject, metric);
 
     if (column == GT_GOROUTINES && !subjects[subject].threads)
-        say(" = |");
+        harness_say(" = |");
     else if (value <= 0)
-        say(" - |");
+        harness_say(" - |");
     else if (column >= OTHERS)
-        say(metric == TIME ? " %.3f (%.2f) |" : " %.1f (%.2f) |", value, value / best);
+        harness_say(metric == TIME ? " %.3f (%.2f) |" : " %.1f (%.2f) |", value, value / best);
     else
-        say(metric == TIME ? " %.3f |" : " %.1f |", value);
+        harness_say(metric == TIME ? " %.3f |" : " %.1f |", value);
 }
 
 /* The geometric mean of a column's ratios to glibc's.  0: there is none. */
@@ -396,23 +379,23 @@ static double mean(int metric, int column)
 
 static void print_table(int metric)
 {
-    say("\n| %s | |", metric == RSS ? "peak RSS, MiB" : by_cpu ? "CPU time, s" : "time, s");
+    harness_say("\n| %s | |", metric == RSS ? "peak RSS, MiB" : by_cpu ? "CPU time, s" : "time, s");
     for (int c = 0; c < COLUMNS; c++)
-        say(" %s |", columns[c].name);
-    say("\n|---|---|");
+        harness_say(" %s |", columns[c].name);
+    harness_say("\n|---|---|");
     for (int c = 0; c < COLUMNS; c++)
-        say("--:|");
+        harness_say("--:|");
     for (int i = 0; i < SUBJECTS; i++) {
         if (best_of_others(i, metric) == 0)
             continue;
-        say("\n| %s | %s |", subjects[i].name, subjects[i].what);
+        harness_say("\n| %s | %s |", subjects[i].name, subjects[i].what);
         for (int c = 0; c < COLUMNS; c++)
             print_cell(i, metric, c);
     }
-    say("\n| geometric mean | to glibc's |");
+    harness_say("\n| geometric mean | to glibc's |");
     for (int c = 0; c < COLUMNS; c++)
-        mean(metric, c) > 0 ? say(" %.3f |", mean(metric, c)) : say(" - |");
-    say("\n");
+        mean(metric, c) > 0 ? harness_say(" %.3f |", mean(metric, c)) : harness_say(" - |");
+    harness_say("\n");
 }
 
 static void verdict(const char *what, double value, double limit)
@@ -420,7 +403,7 @@ static void verdict(const char *what, double value, double limit)
     int missed = value > limit;
 
     misses += missed;
-    say("- %s: %.3f, at most %.3f: %s\n", what, value, limit, missed ? "MISSED" : "ok");
+    harness_say("- %s: %.3f, at most %.3f: %s\n", what, value, limit, missed ? "MISSED" : "ok");
 }
 
 static void judge(int column)
@@ -437,13 +420,13 @@ static void judge(int column)
     }
     if (worst == 0)
         return;
-    say("\n%s:\n",
-        column == GT_PLAIN ? "gothread as a plain allocator" : "gothread with goroutines");
+    harness_say("\n%s:\n",
+                column == GT_PLAIN ? "gothread as a plain allocator" : "gothread with goroutines");
     if (least[0] > 0)
         verdict("geometric mean of time, mimalloc's", mean(TIME, column), least[0]);
     if (least[1] > 0)
         verdict("geometric mean of time, tcmalloc's", mean(TIME, column), least[1]);
-    say("- worst subject: %s\n", where);
+    harness_say("- worst subject: %s\n", where);
     verdict("its time to the best of the four", worst, 1.25);
     verdict("geometric mean of peak RSS, glibc's", mean(RSS, column), 1);
 }
@@ -483,7 +466,7 @@ static void find_objects(void)
     }
     for (int c = 0; c < COLUMNS; c++)
         if (!columns[c].there)
-            say("%s: not there\n", columns[c].name);
+            harness_say("%s: not there\n", columns[c].name);
 }
 
 static void print_head(void)
@@ -495,8 +478,8 @@ static void print_head(void)
     uname(&host);
     sched_getaffinity(0, sizeof cpus, &cpus);
     getloadavg(load, 1);
-    say("Linux %s, %d CPUs, load %.1f at the start; medians of %d rounds\n", host.release,
-        CPU_COUNT(&cpus), load[0], pairs);
+    harness_say("Linux %s, %d CPUs, load %.1f at the start; medians of %d rounds\n", host.release,
+                CPU_COUNT(&cpus), load[0], pairs);
 }
 
 static int options(void)
@@ -511,12 +494,7 @@ static int options(void)
         return -1;
     }
     mkdir(DIR "data", 0755);
-    report = fopen(REPORT, "we");
-    if (!report) {
-        perror("bench-malloc: " REPORT);
-        return -1;
-    }
-    return 0;
+    return harness_report(REPORT);
 }
 
 int main(void)
@@ -542,6 +520,6 @@ int main(void)
         print_table(m);
     judge(GT_PLAIN);
     judge(GT_GOROUTINES);
-    say("\nfailed: %d, targets missed: %d\n", failures, misses);
+    harness_say("\nfailed: %d, targets missed: %d\n", failures, misses);
     return failures || (misses && strict && strcmp(strict, "1") == 0);
 }
