@@ -20,6 +20,14 @@ ulimit -S -c unlimited
 PID=$!
 exec 9>"$REAL_DIR/in"
 wait_until 15 grep -q ready "$LOG/prog.log"
+all_wait() {
+    local state
+    debug -p $PID -x "$script" -ex 'info goroutines' >"$LOG/gdb.early"
+    for state in 'mutex wait' 'IO read' sleep run; do
+        grep -qE "^[* ] goroutine [0-9]+ \[$state" "$LOG/gdb.early" || return 1
+    done
+}
+if preloaded; then wait_until 30 all_wait; fi
 
 debug -p $PID -ex 'info threads' -ex 'thread apply all bt 3' -x "$script" -ex 'info goroutines' \
     -ex 'goroutine 2 bt' -ex 'goroutine 2 up' -ex 'goroutine all bt 30' -ex 'bt' >"$LOG/gdb"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Threads that wait in ways of which a debugger should show which: for a mutex, in a read, asleep;
- * and one that spins.  Prints "ready", and ends when its standard input does. */
+ * and one that spins.  Prints "ready" when they are made, and ends when its standard input does. */
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -59,7 +59,6 @@ int main(void)
     pthread_create(&t, NULL, reader, NULL);
     pthread_create(&t, NULL, sleeper, NULL);
     pthread_create(&t, NULL, spinner, NULL);
-    usleep(200000);
     puts("ready");
     fflush(stdout);
     return read(0, &c, 1) == 0 ? 0 : 1;
