@@ -2,11 +2,13 @@
 #
 # Writes core/mem/sizeclass.def: `make sizeclass`.  Sizes are multiples of 16 (max_align_t), by 16 up
 # to 128 and then in eight steps to each doubling, up to 32 KiB; so an object is at most 1/8 longer
-# than what was asked for.  Small ones are cut from one slot of 64 KiB, those over 8 KiB from eight.
+# than what was asked for.  A span has the fewest slots of 64 KiB of which at most 1/8 is left over:
+# one for all up to 8 KiB, at most three for the others.
 
 function row(size,    span, n, inner, tail)
 {
-    span = size <= 8192 ? 65536 : 524288
+    for (span = 65536; 8 * (span % size) > span; span += 65536)
+        ;
     n = int(span / size)
     tail = 100 * (span - n * size) / span
     inner = 100 * (size - last - 1) / size # the worst request: one byte over the class before

@@ -19,6 +19,8 @@
 
 /* So many full spans of a class: the next one is filled, too, and gets its memory in one call. */
 #define POPULATE_FROM 8
+/* So many objects of a window are free: it is used again before one that never was. */
+#define WINDOW_MIN 8
 
 const struct gt_class gt_classes[GT_NCLASS] = {
 #define C(cl, sz, bytes, n) [cl] = {.size = (sz), .span = (bytes), .count = (n)},
@@ -43,7 +45,7 @@ const uint8_t gt_cached_max[GT_NCLASS] = {
 };
 
 /* Stands where an mcache has no span: never anything to take, and read only. */
-struct gt_span gt_span_none;
+struct gt_span gt_span_none = {.bits = gt_span_none.inline_bits};
 
 static struct {
     _Atomic(struct gt_mcache *) all; /* every mcache ever made: CAS */
@@ -103,26 +105,37 @@ static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
     s->wake = 0;
 }
 
+/* The window to go on with, win when there is none.  One that was used before, if enough of it is
+ * free again: what has never been touched has no memory yet. */
+static uint32_t choose_window(const struct gt_span *s)
+{
+    uint32_t n = (s->count + 63u) / 64, w = s->win, some = s->win;
+    for (uint32_t k = 0; k < s->seen; k++) {
+        w = w < s->seen ? w + 1 : 0;
+        uint64_t own = s->bits[w].own;
+        if (__builtin_popcountll(own) >= WINDOW_MIN)
+            return w;
+        some = own ? w : some;
+    }
+    return s->seen + 1u < n ? s->seen + 1u : some;
+}
+
 /* The next window that has a free object.  False: none has.  The order of the stores is what
  * gt_mem_fork_child relies on: word belongs to win at any time, and no bit is ever in neither. */
 static bool next_window(struct gt_span *s)
 {
-    uint32_t n = (s->count + 63u) / 64, w = s->win;
-    for (uint32_t k = 0; k < n; k++) {
-        w = w + 1 < n ? w + 1 : 0;
-        if (!s->bits[w].own)
-            continue;
-        s->win = (uint16_t)w;
-        s->wstart = s->start + (size_t)w * 64 * s->units * 16;
-        s->fresh = s->zero && w > s->seen;
-        s->seen = GT_MAX(s->seen, s->win);
-        GT_COMPILER_BAR();
-        s->word = s->bits[w].own;
-        GT_COMPILER_BAR();
-        s->bits[w].own = 0;
-        return true;
-    }
-    return false;
+    uint32_t w = choose_window(s);
+    if (w == s->win && !s->bits[w].own)
+        return false;
+    s->win = (uint16_t)w;
+    s->wstart = s->start + (size_t)w * 64 * s->units * 16;
+    s->fresh = s->zero && w > s->seen;
+    s->seen = GT_MAX(s->seen, s->win);
+    GT_COMPILER_BAR();
+    s->word = s->bits[w].own;
+    GT_COMPILER_BAR();
+    s->bits[w].own = 0;
+    return true;
 }
 
 /* All objects free, but the first window's, which are in word. */
@@ -146,7 +159,7 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     const struct gt_class *k = &gt_classes[c];
     bool zero;
     size_t slots = k->span >> GT_SLOT_SHIFT;
-    struct gt_span *s = gt_heap_alloc(slots, slots, &zero);
+    struct gt_span *s = gt_heap_alloc(slots, 1, &zero);
     if (!s)
         return NULL;
     if (zero && mc->full[c].n > POPULATE_FROM) /* it will be used up: spare it the page faults */

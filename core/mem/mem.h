@@ -31,7 +31,7 @@
  * own they are of, as they are warm in the CPU's cache.  For the span they stay in use; that they
  * are here say its `cached` bits.  When there are none, allocation goes through the span's `own`
  * bits 64 at a time: span->word has those of the window that it is in now, whose place is 0
- * meanwhile.
+ * meanwhile.  The windows above `seen` were never used and have no memory: they come last.
  *
  * A free by somebody who is not the owner sets the object's bit in remote[] and then adds 1 to
  * pending; who finds pending 0 pushes the span on its owner's inbox, and the owner takes it from

@@ -42,11 +42,15 @@ START_TEST(test_classes)
         const struct gt_class *k = &gt_classes[c];
         size += size < 128 ? 16 : step_of(size + 1);
         ck_assert_uint_eq(k->size, size);
-        ck_assert_uint_eq(k->span, size <= 8192 ? 64 * K : 512 * K);
         ck_assert_uint_eq(k->count, k->span / k->size);
         ck_assert_uint_le(k->count, 4096);
+        ck_assert_uint_eq(k->span % GT_SLOT_BYTES, 0);
+        if (size <= GT_FAST_MAX)
+            ck_assert_uint_eq(k->span, GT_SLOT_BYTES);
         /* waste: of the span, and of the object beyond what 16-byte alignment costs */
         ck_assert_uint_le((k->span - k->count * k->size) * 8, k->span);
+        for (size_t less = GT_SLOT_BYTES; less < k->span; less += GT_SLOT_BYTES)
+            ck_assert_uint_gt(less % k->size * 8, less);
         size_t least = gt_classes[c - 1].size + 1, aligned = (least + 15) / 16 * 16;
         ck_assert_uint_le((k->size - aligned) * 8, k->size);
     }
@@ -234,7 +238,7 @@ START_TEST(test_wrong_frees)
 {
     bool zero;
     struct gt_mcache *mc = gt_mc_get(0), *other = gt_mc_get(0);
-    char *p = gt_mc_malloc(mc, 100, &zero), *q = gt_mc_malloc(mc, 20000, &zero);
+    char *p = gt_mc_malloc(mc, 100, &zero), *q = gt_mc_malloc(mc, 22000, &zero);
     char *l = gt_mc_malloc(mc, 200000, &zero);
     int local;
     ck_assert_int_eq(gt_mc_free(mc, p + 16), GT_FREE_INSIDE);
@@ -375,6 +379,26 @@ START_TEST(test_trim)
 }
 END_TEST
 
+/* What was used and is free again comes before what has no memory yet. */
+START_TEST(test_windows)
+{
+    bool zero;
+    struct gt_mcache *mc = gt_mc_get(0);
+    enum { LIVE = 200, ROUNDS = 50 };
+    char *p[LIVE], *low = (char *)UINTPTR_MAX, *high = NULL;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < LIVE; i++) {
+            p[i] = gt_mc_malloc(mc, 64, &zero);
+            low = GT_MIN(low, p[i]);
+            high = GT_MAX(high, p[i]);
+        }
+        for (int i = 0; i < LIVE; i++)
+            ck_assert_int_eq(gt_mc_free(mc, p[(i * 7 + round) % LIVE]), GT_FREE_OK);
+    }
+    ck_assert_uint_lt((size_t)(high - low), 320ul * 64);
+}
+END_TEST
+
 int main(void)
 {
     const struct unit_test tests[] = {
@@ -390,6 +414,7 @@ int main(void)
         UNIT_LOOP(test_lanes, 3),
         UNIT_TEST(test_fork_child),
         UNIT_TEST(test_trim),
+        UNIT_TEST(test_windows),
     };
     return UNIT_MAIN("heap", setup, tests);
 }
