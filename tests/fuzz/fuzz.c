@@ -574,8 +574,8 @@ static void ask(struct lane *l)
     case 4:
         f = open_memstream(&line, &size);
         if (f) {
-            fprintf(f, "%0*d", (int)below(l, 9000), 7);
-            if (fclose(f) == 0 && line)
+            int n = fprintf(f, "%0*d", (int)below(l, 9000), 7);
+            if (fclose(f) == 0 && line && n > 0) /* the stream may have had no memory to grow */
                 MUST(size > 0 && line[size - 1] == '7', NULL);
         }
         free(line);
