@@ -41,7 +41,7 @@ static void resolve_os(void)
     OS(pthread_attr_setstacksize, "pthread_attr_setstacksize");
     OS(pthread_attr_setdetachstate, "pthread_attr_setdetachstate");
     OS(getauxval, "getauxval");
-    OS(free, "free");
+    r->free = free; /* whoever's malloc the C library calls: this one knows */
     OS(dl_iterate_phdr, "dl_iterate_phdr");
     OS(dl_allocate_tls, "_dl_allocate_tls");
     OS(dl_deallocate_tls, "_dl_deallocate_tls");

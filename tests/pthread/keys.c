@@ -206,6 +206,38 @@ static void destructors_may_block(void)
     pthread_key_delete(shared);
 }
 
+/* More than the C library has room for in a thread's block: threads that end leave memory behind,
+ * which those that come after must not be given, and which is freed as it was allocated. */
+static void *sets_many(void *arg)
+{
+    pthread_key_t *k = (pthread_key_t *)arg;
+
+    for (int i = 0; i < 300; i++) {
+        CHECK(pthread_getspecific(k[i]) == NULL);
+        EQ(pthread_setspecific(k[i], &k[i]), 0);
+    }
+    for (int i = 0; i < 300; i++)
+        CHECK(pthread_getspecific(k[i]) == &k[i]);
+    return NULL;
+}
+
+static void many_keys(void)
+{
+    static pthread_key_t k[300];
+    pthread_t t[4];
+
+    for (int i = 0; i < 300; i++)
+        EQ(pthread_key_create(&k[i], NULL), 0);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 4; i++)
+            t[i] = go(sets_many, k);
+        for (int i = 0; i < 4; i++)
+            reap(t[i]);
+    }
+    for (int i = 0; i < 300; i++)
+        EQ(pthread_key_delete(k[i]), 0);
+}
+
 int main(void)
 {
     CASE(order_of_creation);
@@ -214,6 +246,7 @@ int main(void)
     CASE(each_its_own);
     CASE(deleted_key);
     CASE(limits);
+    CASE(many_keys);
     CASE(destructors_may_block);
     return 0;
 }
