@@ -56,6 +56,8 @@ void gt_alloc_die(enum gt_mem_error e, const void *p);
 /* Around fork, in a runtime section of g, or g NULL.  Returns the caller's mcache. */
 struct gt_mcache *gt_alloc_fork_before(struct gt_g *g);
 void gt_alloc_fork_parent(void);
+/* In the child of a process with one thread, where nothing was locked: the mcache stays its own. */
+void gt_alloc_fork_alone(void);
 void gt_alloc_fork_child(struct gt_mcache *mc);
 
 #endif

@@ -8,16 +8,23 @@
  * stack away.  In the child one goroutine is left and the scheduler stands still until it makes a
  * thread again.
  *
+ * A process with one thread may fork in a signal handler that has interrupted malloc or fork: no
+ * lock is taken then, as nobody can hold one but the caller.  Else, in this order: the C library's
+ * lock of the list of streams, as its fork will want it and who holds it may allocate; ours; the
+ * heap's.
+ *
  * setuid and its family signal every listed thread and wait for it: they, too, run on the listed
  * block.
  */
 #include "interpose/interpose.h"
 
 #include <grp.h>
+#include <sys/single_threaded.h>
 
 #include "core/os/tcb.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/signal.h"
+#include "core/sched/wire.h"
 #include "interpose/alloc.h"
 #include "interpose/pobj.h"
 #include "interpose/spawn.h"
@@ -175,6 +182,9 @@ static void solo_child(struct gt_g *solo)
 struct gt_fork gt_fork_begin(void)
 {
     struct gt_fork f = {.g = gt_self(), .started = load_acq(&gt_started)};
+    f.alone = !f.started && __libc_single_threaded;
+    if (f.alone)
+        return f;
     if (f.g)
         gt_rt_enter(f.g);
     gt_lock(&F.lock, GT_RANK_NONE);
@@ -186,6 +196,13 @@ struct gt_fork gt_fork_begin(void)
 
 void gt_fork_end(struct gt_fork f, bool child)
 {
+    if (f.alone) {
+        if (child && gt_alloc_ours())
+            gt_alloc_fork_alone();
+        if (child && solo_self())
+            solo_child(solo_self());
+        return;
+    }
     if (!child)
         gt_alloc_fork_parent();
     if (f.started && child) {
@@ -203,16 +220,69 @@ void gt_fork_end(struct gt_fork f, bool child)
         solo_child(solo_self());
 }
 
+/* With the thread pointer that libc's own fork runs on. */
+static long as_libc(long (*fn)(void *), void *arg)
+{
+    struct gt_g *g = gt_self(), *solo = solo_self();
+    return g ? gt_on_listed(g, fn, arg) : solo ? solo_on_listed(solo, fn, arg) : fn(arg);
+}
+
+/* libc's lock of the list of streams, recursive, of the block it is taken on.   Source: glibc's
+ * libio/iolibio.h. */
+void _IO_list_lock(void) __attribute__((weak));
+void _IO_list_unlock(void) __attribute__((weak));
+void _IO_list_resetlock(void) __attribute__((weak));
+
+static long streams_op(void *op)
+{
+    ((void (*)(void))op)();
+    return 0;
+}
+
+/* The caller stays on its M, whose block owns the lock, and in the runtime: a handler may want the
+ * lock, too, on the goroutine's own block. */
+static void streams_lock(struct gt_g *g)
+{
+    if (!_IO_list_lock)
+        return;
+    if (g) {
+        gt_rt_enter(g);
+        gt_wire(g, GT_W_FORK);
+        gt_entersyscall(g);
+    }
+    as_libc(streams_op, (void *)_IO_list_lock);
+    if (g)
+        gt_exitsyscall(g);
+}
+
+static void streams_unlock(struct gt_g *g, bool child)
+{
+    if (!_IO_list_lock)
+        return;
+    if (child) { /* g is a plain thread now; nobody else has the lock */
+        _IO_list_resetlock();
+        return;
+    }
+    as_libc(streams_op, (void *)_IO_list_unlock);
+    if (g) {
+        gt_unwire(g);
+        gt_rt_leave(g);
+    }
+}
+
 static pid_t fork_with(pid_t (*real)(void), bool handlers)
 {
     size_t n = handlers ? load_acq(&F.n) : 0;
     run_prepare(n);
-    struct gt_g *solo = solo_self();
+    struct gt_g *g = gt_self();
+    bool streams = handlers && (load_acq(&gt_started) || !__libc_single_threaded);
+    if (streams)
+        streams_lock(g);
     struct gt_fork f = gt_fork_begin();
-    long pid = f.g    ? gt_on_listed(f.g, raw_fork, (void *)real)
-               : solo ? solo_on_listed(solo, raw_fork, (void *)real)
-                      : raw_fork((void *)real);
+    long pid = as_libc(raw_fork, (void *)real);
     gt_fork_end(f, pid == 0);
+    if (streams)
+        streams_unlock(g, pid == 0);
     run_after(n, pid == 0);
     return (pid_t)gt_ret(pid);
 }

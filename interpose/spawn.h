@@ -13,6 +13,7 @@ struct gt_mcache;
 struct gt_fork {
     struct gt_g *g; /* the caller; NULL: off a goroutine */
     bool started;   /* the scheduler runs */
+    bool alone;     /* the only thread, maybe a handler in the middle of malloc or fork: no locks */
     struct gt_mcache *mcache;
 };
 struct gt_fork gt_fork_begin(void);

@@ -18,6 +18,7 @@
     X(TIMER, timer) /* a timer that the kernel counts on its thread, or sends to it */             \
     X(CREDENTIALS, credentials)                                                                    \
     X(NAMESPACE, namespace)                                                                        \
+    X(FORK, fork) /* holds the C library's lock of streams while it forks */                       \
     X(PRCTL, prctl)                                                                                \
     X(OTHER, other) /* ptrace, perf_event_open, NUMA policy, a robust list of its own */
 enum gt_wire_why {
