@@ -55,13 +55,25 @@ static void use_shared_debug(struct use *u)
 }
 
 /* The heap's, or what a debugging knob puts around it. */
+static void *take_once(const struct use *u, size_t align, size_t n, bool *zero)
+{
+    if (unlikely(gt_alloc_debug))
+        return gt_debug_malloc(u->mc, align, n, zero);
+    return align > 16 ? gt_mc_memalign(u->mc, align, n, zero) : gt_mc_malloc(u->mc, n, zero);
+}
+
+/* When the system has no more, what this mcache keeps at hand for other sizes may do. */
 static void *take(const struct use *u, size_t align, size_t n, bool *zero)
 {
     if (unlikely(!u->mc))
         return NULL;
-    if (unlikely(gt_alloc_debug))
-        return gt_debug_malloc(u->mc, align, n, zero);
-    return align > 16 ? gt_mc_memalign(u->mc, align, n, zero) : gt_mc_malloc(u->mc, n, zero);
+    void *p = take_once(u, align, n, zero);
+    if (unlikely(!p) && n <= PTRDIFF_MAX) {
+        gt_mc_ask(GT_DUE_FLUSH);
+        gt_mc_flush(u->mc, false);
+        p = take_once(u, align, n, zero);
+    }
+    return p;
 }
 
 static enum gt_free give(const struct use *u, void *p)
@@ -383,8 +395,10 @@ GT_EXPORT int posix_memalign(void **out, size_t align, size_t n)
     if (align % sizeof(void *) || !align || (align & (align - 1)))
         return EINVAL;
     void *p = gt_alloc_aligned(align, n, PC());
-    if (!p)
+    if (!p) {
+        no_memory(); /* POSIX leaves errno open; glibc sets it, and programs look */
         return ENOMEM;
+    }
     *out = p;
     return 0;
 }
@@ -469,7 +483,15 @@ GT_EXPORT void malloc_stats(void)
         return;
     }
     struct gt_memstats st;
+    struct gt_heap_sizes z;
     gt_readmemstats(&st);
+    gt_heap_sizes(&z);
+    for (int total = 0; total < 2; total++)
+        gt_printf("%s\nsystem bytes     = %10lu\nin use bytes     = %10lu\n",
+                  total ? "Total (incl. mmap):" : "Arena 0:",
+                  (unsigned long)(z.mapped - (total ? 0 : z.huge)),
+                  (unsigned long)(st.HeapAlloc - (total ? 0 : z.huge)));
+    gt_printf("max mmap bytes   = %10lu\n", (unsigned long)z.huge);
     gt_printf("HeapSys      = %lu\nHeapInuse    = %lu\nHeapAlloc    = %lu\n"
               "HeapReleased = %lu\nMallocs      = %lu\nFrees        = %lu\n",
               (unsigned long)st.HeapSys, (unsigned long)st.HeapInuse, (unsigned long)st.HeapAlloc,
@@ -513,6 +535,12 @@ struct gt_mcache *gt_alloc_fork_before(struct gt_g *g)
     gt_mem_fork_lock();
     gt_persistent_fork_lock();
     return mc;
+}
+
+void gt_alloc_fork_alone(void)
+{
+    if (gt_tls.mcache)
+        gt_mc_chown(gt_tls.mcache, sys_gettid());
 }
 
 void gt_alloc_fork_parent(void)

@@ -48,7 +48,7 @@ size_t gt_usable(const void *p)
 static void add_live(struct gt_span *s, void *arg)
 {
     struct gt_memstats *st = arg;
-    uint64_t nmalloc = s->nmalloc, nfree = s->nfree;
+    uint64_t nmalloc = s->nmalloc, nfree = s->nfree + load_rlx(&s->pending);
     if (s->state == GT_SPAN_SMALL) {
         st->BySize[s->class].Mallocs += nmalloc;
         st->BySize[s->class].Frees += nfree;
