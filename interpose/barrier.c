@@ -16,7 +16,7 @@ static inline struct gt_barrier *barrier_of(pthread_barrier_t *pb)
 GT_EXPORT int pthread_barrier_wait(pthread_barrier_t *pb)
 {
     if (unlikely(barrier_of(pb)->shared != 0))
-        return GT_ANNOUNCED(REAL(pthread_barrier_wait)(pb));
+        return GT_ANNOUNCED_OPEN(REAL(pthread_barrier_wait)(pb));
     struct gt_g *g = gt_sync_enter();
     bool serial = gt_barrier_wait(barrier_of(pb));
     gt_sync_leave(g);

@@ -90,11 +90,9 @@ static int wait_shared(pthread_cond_t *pc, pthread_mutex_t *pm, int clock,
 {
     struct gt_g *g = gt_self();
     gt_cancel_point(g);
-    gt_shared_begin(g, GT_W_MUTEX); /* the mutex may look at its owner */
-    int e = abs ? GT_ANNOUNCED(REAL(pthread_cond_clockwait)(pc, pm, clock, abs))
-                : GT_ANNOUNCED(REAL(pthread_cond_wait)(pc, pm));
-    gt_shared_end(g, 0);
-    return e;
+    GT_SHARED(call, g, GT_W_MUTEX); /* the mutex may look at its owner */
+    return abs ? GT_ANNOUNCED_OPEN(REAL(pthread_cond_clockwait)(pc, pm, clock, abs))
+               : GT_ANNOUNCED_OPEN(REAL(pthread_cond_wait)(pc, pm));
 }
 
 static int wait_any(pthread_cond_t *pc, pthread_mutex_t *pm, int clock, const struct timespec *abs)

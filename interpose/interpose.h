@@ -45,4 +45,27 @@ bool gt_deadline(int clock, const struct timespec *abs, int64_t *when);
 /* Now + relative; saturates; NULL: never. */
 int64_t gt_deadline_rel(const struct timespec *rel);
 
+/* Calls the C library with the P given away: it will wait in ways that we do not see.  No runtime
+ * section is open meanwhile, so handlers run at once, as they do in any of its calls. */
+#define GT_REAL_ANNOUNCED(g, lvalue, expr)                                                         \
+    do {                                                                                           \
+        gt_call_begin(g);                                                                          \
+        (lvalue) = (expr);                                                                         \
+        int gt_errno_ = errno;                                                                     \
+        gt_rt_enter(g); /* takes a P, when it has none */                                          \
+        gt_rt_leave(g);                                                                            \
+        errno = gt_errno_;                                                                         \
+    } while (0)
+static inline void gt_call_begin(struct gt_g *g)
+{
+    gt_rt_enter(g);
+    gt_entersyscallblock(g);
+    store_rlx(&g->in_rt, load_rlx(&g->in_rt) - 1);
+    fence_seq(); /* pairs with the sender: it sets attention, then looks at in_rt */
+    if (unlikely(load_rlx(&g->attention))) {
+        gt_rt_enter(g);
+        gt_rt_leave(g);
+    }
+}
+
 #endif

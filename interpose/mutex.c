@@ -80,10 +80,10 @@ static bool wires(int kind)
 static int real_lock(pthread_mutex_t *m, int clock, const struct timespec *abs)
 {
     if (!abs)
-        return GT_ANNOUNCED(REAL(pthread_mutex_lock)(m));
+        return GT_ANNOUNCED_OPEN(REAL(pthread_mutex_lock)(m));
     if (clock == CLOCK_REALTIME)
-        return GT_ANNOUNCED(REAL(pthread_mutex_timedlock)(m, abs));
-    return GT_ANNOUNCED(REAL(pthread_mutex_clocklock)(m, clock, abs));
+        return GT_ANNOUNCED_OPEN(REAL(pthread_mutex_timedlock)(m, abs));
+    return GT_ANNOUNCED_OPEN(REAL(pthread_mutex_clocklock)(m, clock, abs));
 }
 
 /* As the C library does when the kernel says that the owner has died. */
@@ -97,8 +97,7 @@ static int inherit_from_dead(pthread_mutex_t *m)
 static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
                        const struct timespec *abs)
 {
-    struct gt_g *g = wires(kind) ? gt_self() : NULL;
-    gt_shared_begin(g, GT_W_MUTEX);
+    GT_SHARED(call, wires(kind) ? gt_self() : NULL, GT_W_MUTEX);
     /* libc's trylock of a robust mutex that cannot be recovered keeps it locked: not as a first
      * attempt */
     int e = how == LOCK && (kind & KIND_ROBUST) ? EBUSY : REAL(pthread_mutex_trylock)(m);
@@ -106,8 +105,7 @@ static int shared_lock(pthread_mutex_t *m, int kind, enum how how, int clock,
         e = real_lock(m, clock, abs);
     if (e == 0 && (kind & KIND_ROBUST) && (kind & KIND_PI) && gt_owner_died(word_of(m)))
         e = inherit_from_dead(m);
-    bool held = e == 0 || e == EOWNERDEAD;
-    gt_shared_end(g, held);
+    call.held = e == 0 || e == EOWNERDEAD;
     return e;
 }
 
@@ -211,9 +209,15 @@ _Atomic uint32_t *gt_pm_word(pthread_mutex_t *m)
     return (kind_of(m) & KIND_LIBC) || m->__data.__count > 1 ? NULL : word_of(m);
 }
 
+/* The C library's unlock counts us out: counted in before, since after it the mutex is others'. */
 int gt_pm_wait_unlock(pthread_mutex_t *m)
 {
-    return unlock_any(m, 0);
+    unsigned counts = kind_of(m) & KIND_LIBC ? 1 : 0;
+    m->__data.__nusers += counts;
+    int e = unlock_any(m, 0);
+    if (e != 0)
+        m->__data.__nusers -= counts;
+    return e;
 }
 
 int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed)
@@ -223,6 +227,8 @@ int gt_pm_wait_lock(pthread_mutex_t *m, struct gt_g *g, bool handed)
         gt_sync_leave(g);
         int e = shared_lock(m, kind, LOCK, CLOCK_REALTIME, NULL);
         gt_sync_enter();
+        if (e == 0 || e == EOWNERDEAD)
+            m->__data.__nusers--; /* of the two that it counts now */
         return e;
     }
     /* A recursive mutex that was locked more than once has never been given up. */

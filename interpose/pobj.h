@@ -45,6 +45,18 @@ static inline void gt_cancel_point(struct gt_g *g)
         ret_;                                                                                      \
     })
 
+/* The same outside any runtime section: handlers run at once while it waits. */
+#define GT_ANNOUNCED_OPEN(call)                                                                    \
+    ({                                                                                             \
+        struct gt_g *open_ = gt_self();                                                            \
+        __typeof__(call) open_ret_;                                                                \
+        if (open_)                                                                                 \
+            GT_REAL_ANNOUNCED(open_, open_ret_, call);                                             \
+        else                                                                                       \
+            open_ret_ = (call);                                                                    \
+        open_ret_;                                                                                 \
+    })
+
 static inline bool gt_clock_ok(int clock)
 {
     return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
@@ -63,6 +75,19 @@ static inline int gt_until(int clock, const struct timespec *abs, int64_t *when)
  * the number of such locks that it holds has changed: 1, 0 or -1. */
 void gt_shared_begin(struct gt_g *g, enum gt_wire_why why);
 void gt_shared_end(struct gt_g *g, int held);
+/* The same as a variable that ends itself: a handler, which runs in the call, may leave it by
+ * cancellation or pthread_exit. */
+struct gt_shared {
+    struct gt_g *g;
+    int held;
+};
+static inline void gt_shared_leave(struct gt_shared *s)
+{
+    gt_shared_end(s->g, s->held);
+}
+#define GT_SHARED(name, on, why)                                                                   \
+    struct gt_shared name __attribute__((cleanup(gt_shared_leave))) = {.g = (on)};                 \
+    gt_shared_begin(name.g, why)
 /* The scheduler has just started: the first goroutine is wired for what it holds already. */
 void gt_shared_started(struct gt_g *g1);
 void gt_pshared_fork_child(void);

@@ -36,6 +36,7 @@ void gt_shared_begin(struct gt_g *g, enum gt_wire_why why)
         return;
     gt_wire(g, why);
     register_list(g);
+    g->shared_calls++; /* a handler in one may make others */
     gt_tid_set(g->tp, g->m->ktid);
 }
 
@@ -46,7 +47,8 @@ void gt_shared_end(struct gt_g *g, int held)
             add_rlx(&early, held);
         return;
     }
-    gt_tid_set(g->tp, g->tid);
+    if (--g->shared_calls == 0)
+        gt_tid_set(g->tp, g->tid);
     for (int n = 1 - held; n > 0; n--)
         gt_unwire(g);
 }

@@ -41,26 +41,25 @@ static inline void set_writer(pthread_rwlock_t *rw, int tid)
 static int real_read(pthread_rwlock_t *rw, int clock, const struct timespec *abs)
 {
     if (!abs)
-        return GT_ANNOUNCED(REAL(pthread_rwlock_rdlock)(rw));
-    return GT_ANNOUNCED(REAL(pthread_rwlock_clockrdlock)(rw, clock, abs));
+        return GT_ANNOUNCED_OPEN(REAL(pthread_rwlock_rdlock)(rw));
+    return GT_ANNOUNCED_OPEN(REAL(pthread_rwlock_clockrdlock)(rw, clock, abs));
 }
 
 static int real_write(pthread_rwlock_t *rw, int clock, const struct timespec *abs)
 {
     if (!abs)
-        return GT_ANNOUNCED(REAL(pthread_rwlock_wrlock)(rw));
-    return GT_ANNOUNCED(REAL(pthread_rwlock_clockwrlock)(rw, clock, abs));
+        return GT_ANNOUNCED_OPEN(REAL(pthread_rwlock_wrlock)(rw));
+    return GT_ANNOUNCED_OPEN(REAL(pthread_rwlock_clockwrlock)(rw, clock, abs));
 }
 
 static int shared_lock(pthread_rwlock_t *rw, bool writer, enum how how, int clock,
                        const struct timespec *abs)
 {
-    struct gt_g *g = gt_self();
-    gt_shared_begin(g, GT_W_RWLOCK);
+    GT_SHARED(call, gt_self(), GT_W_RWLOCK);
     int e = writer ? REAL(pthread_rwlock_trywrlock)(rw) : REAL(pthread_rwlock_tryrdlock)(rw);
     if (e == EBUSY && how == LOCK)
         e = writer ? real_write(rw, clock, abs) : real_read(rw, clock, abs);
-    gt_shared_end(g, e == 0);
+    call.held = e == 0;
     return e;
 }
 

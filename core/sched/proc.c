@@ -153,7 +153,7 @@ static void g_init(struct gt_g *g, int tid)
     store_rlx(&g->intr_ticket, 0);
     g->name[0] = '\0';
     g->wiredm = NULL;
-    g->wires = g->wire_set = 0;
+    g->wires = g->wire_set = g->shared_calls = 0;
     store_rlx(&g->want, 0);
     gt_memset(&g->attrs, 0, sizeof(g->attrs));
     g->rand = ((g->goid + gt_cfg.seed) * 0x9e3779b97f4a7c15ull) | 1;

@@ -158,6 +158,7 @@ struct gt_g {
     /* wiring: see wire.c */
     struct gt_m *wiredm;   /* it runs on this M only; NULL: anywhere.  Owner */
     uint32_t wires;        /* uses: owner */
+    uint32_t shared_calls; /* of the C library, with the kernel's thread id in the block: owner */
     uint32_t wire_set;     /* states, 1 << enum gt_wire_why: owner */
     _Atomic uint32_t want; /* what others have changed below, 1 << enum gt_wire_why; pairs with
                               GT_ATT_WIRE */
