@@ -143,9 +143,12 @@ static long futex_wake(const uint32_t *uaddr, int n, uint32_t bits)
 
 /* ---- waiting ---- */
 
-/* A signal has ended a sleep.  True: the call must fail with EINTR.  No cancellation point. */
+/* A signal has ended a sleep.  True: the call must fail with EINTR.  No cancellation point, but for
+ * an asynchronous one. */
 static bool wait_interrupted(struct gt_g *g, bool restart)
 {
+    if (load_rlx(&g->cancel) & GT_CANCEL_ASYNC)
+        gt_testcancel(g);
     if (!gt_cancel_due(g))
         return gt_intr(g, restart);
     uint32_t seq = g->sigseq;
@@ -389,11 +392,15 @@ static long futex_announced(struct gt_g *g, const long *a)
     int cmd = (int)a[1] & FUTEX_CMD_MASK;
     bool restart = (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) && !a[3];
     long r;
+    /* a deferred cancellation must not end the call, and would, each time, were it not held off */
+    bool was = (load_acq(&g->cancel) & GT_CANCEL_ASYNC) || gt_cancel_hold(g);
     gt_rt_enter(g);
     do {
         r = gt_syscall_blocking(g, SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
     } while (r == -EINTR && !wait_interrupted(g, restart) && restart);
     gt_rt_leave(g);
+    if (!was)
+        gt_cancel_unhold(g);
     return r;
 }
 

@@ -2,8 +2,8 @@
  *
  * syscall(): on a goroutine a raw system call is the same call as the function of its name, so it
  * parks, sees the virtual mask and thread id, and leaves a true descriptor table behind; but it is
- * never a cancellation point.  What has no function here is announced, and repeated after a handler
- * as signal(7) says.
+ * never a point of a deferred cancellation.  What has no function here is announced, and repeated
+ * after a handler as signal(7) says.
  *
  * The kernel's sets of signals have 8 bytes, the C library's 128: calls with one have their own
  * entries, in interpose/signal.c.
@@ -95,6 +95,7 @@ static long raw_clock(const long *a)
     X(SYS_kill, kill((pid_t)a[0], I(1)))                                                           \
     X(SYS_tgkill, tgkill((pid_t)a[0], (pid_t)a[1], I(2)))                                          \
     X(SYS_tkill, tgkill(sys_getpid(), (pid_t)a[0], I(1)))                                          \
+    X(SYS_pidfd_send_signal, pidfd_send_signal(I(0), I(1), P(2), (unsigned)a[3]))                  \
     X(SYS_sigaltstack, sigaltstack(P(0), P(1)))                                                    \
     X(SYS_clock_gettime, raw_clock(a))                                                             \
     X(SYS_clock_getres, clock_getres((clockid_t)a[0], P(1)))                                       \
@@ -118,6 +119,7 @@ static long by_function(struct gt_g *g, long nr, const long *a)
     case SYS_rt_sigpending:
     case SYS_rt_sigsuspend:
     case SYS_rt_sigtimedwait:
+    case SYS_rt_sigqueueinfo:
     case SYS_rt_tgsigqueueinfo:
         return gt_ret(gt_raw_signal_call(g, nr, a));
     default:
@@ -138,7 +140,8 @@ static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
     case SYS_vfork:
         return gt_ret(gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
     }
-    bool was = gt_cancel_hold(g);
+    /* an asynchronous cancellation acts wherever it finds the thread */
+    bool was = (load_acq(&g->cancel) & GT_CANCEL_ASYNC) || gt_cancel_hold(g);
     long r = by_function(g, nr, a);
     if (!was)
         gt_cancel_unhold(g);

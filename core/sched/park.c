@@ -142,7 +142,7 @@ enum gt_wake gt_park(struct gt_parker *pk, uint64_t ticket, enum gt_reason why, 
     }
     store_rlx(&g->waitreason, why);
     uint32_t who = flags & GT_PARK_INTR ? may_interrupt(why) : 0;
-    if (who && why == GT_R_MUTEX && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC))
+    if (who && (why == GT_R_MUTEX || why == GT_R_FUTEX) && (load_rlx(&g->cancel) & GT_CANCEL_ASYNC))
         who |= GT_ATT_CANCEL;
     store_rlx(&g->intr_ticket, who ? ticket | who : 0);
     fence_seq(); /* pairs with gt_kick: it sets attention, then looks for intr_ticket */
