@@ -384,6 +384,55 @@ GT_EXPORT int sigqueue(pid_t pid, int sig, const union sigval v)
     return REAL(sigqueue)(pid, sig, v);
 }
 
+/* Is it a descriptor of this process?  "Pid:" and a number.   Source: proc(5), /proc/PID/fdinfo. */
+static bool is_own_pidfd(int fd)
+{
+    static const char key[] = "\nPid:\t";
+    char path[40], buf[256], own[16];
+    gt_snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    gt_snprintf(own, sizeof(own), "%d\n", sys_getpid());
+    int info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+    long n = info >= 0 ? sys_read(info, buf, sizeof(buf)) : 0;
+    if (info >= 0)
+        sys_close(info);
+    const long klen = sizeof(key) - 1, olen = (long)gt_strlen(own);
+    for (long i = 0; i + klen + olen <= n; i++)
+        if (gt_memcmp(buf + i, key, (size_t)klen) == 0)
+            return gt_memcmp(buf + i + klen, own, (size_t)olen) == 0;
+    return false;
+}
+
+GT_EXPORT int pidfd_send_signal(int fd, int sig, siginfo_t *info, unsigned flags)
+{
+    int r = 0;
+    siginfo_t si;
+    if (gt_self() && !flags && sig > 0 && !bad_signal(sig) && is_own_pidfd(fd)) {
+        if (!info)
+            si = from_us(sig, SI_USER);
+        else if (!gt_arch_copy_user(&si, info, sizeof(si)))
+            return (int)gt_ret(-EFAULT);
+        if (si.si_signo == sig && to_process(sig, &si, &r))
+            return r;
+    }
+    return (int)gt_ret(GT_SYS6(SYS_pidfd_send_signal, fd, sig, info, flags, 0, 0));
+}
+
+/* A queued signal whose whole text the caller gives, as the kernel's call takes it. */
+static long raw_queue(const long *a)
+{
+    int r = 0, sig = (int)a[1];
+    siginfo_t si;
+    pid_t pid = (pid_t)a[0];
+    if (gt_tid_is_goroutine(pid) && gt_g_by_tid(pid))
+        pid = sys_getpid();
+    if (pid == sys_getpid() && gt_arch_copy_user(&si, (const void *)a[2], sizeof(si))) {
+        si.si_signo = sig;
+        if (to_process(sig, &si, &r))
+            return r < 0 ? -errno : r;
+    }
+    return gt_syscall6(SYS_rt_sigqueueinfo, pid, sig, a[2], 0, 0, 0);
+}
+
 GT_EXPORT int raise(int sig)
 {
     struct gt_g *g = gt_self();
@@ -658,6 +707,8 @@ long gt_raw_signal_call(struct gt_g *g, long nr, const long *a)
         return -EINTR;
     case SYS_rt_sigtimedwait:
         return raw_timedwait(g, a);
+    case SYS_rt_sigqueueinfo:
+        return raw_queue(a);
     default:
         return raw_send(g, a);
     }

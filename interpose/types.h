@@ -47,4 +47,7 @@
 #include <wchar.h>
 #include <dirent.h>
 
+/* Of glibc 2.36. */
+int pidfd_send_signal(int fd, int sig, siginfo_t *info, unsigned flags);
+
 #endif
