@@ -607,14 +607,16 @@ void gt_send_preempt(struct gt_m *m)
 }
 
 /* The same for a signal that has been queued; told: g had been told of another before, and has not
- * looked yet. */
+ * looked yet.  A signal that g blocks (it waits for it) must not lie pending on g's kernel thread,
+ * where sigpending, sigwait and a signalfd of whoever runs there next would find it. */
 static void kick_for(struct gt_g *g, int sig, bool told)
 {
     struct gt_m *m = wake_or_find(g);
     if (!m || told)
         return;
     uint32_t st = load_acq(&g->status);
-    if (load_acq(&g->in_rt) == 0 && (st == GT_G_RUN || st == GT_G_CALL)) {
+    bool blocked = g->sigmask & GT_SIGBIT(sig);
+    if (!blocked && load_acq(&g->in_rt) == 0 && (st == GT_G_RUN || st == GT_G_CALL)) {
         siginfo_t si;
         gt_memset(&si, 0, sizeof(si));
         si.si_signo = sig;
