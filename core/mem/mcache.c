@@ -341,6 +341,10 @@ static void drain_inbox(struct gt_mcache *mc)
 /* The current span of the class is used up: the next one, now current.  NULL: no memory. */
 static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
 {
+    if (unlikely(load_rlx(&gt_heap_age_due))) {
+        store_rlx(&gt_heap_age_due, false);
+        gt_mc_ask(GT_DUE_AGE);
+    }
     gt_mc_attend(mc);
     drain_inbox(mc);
     struct gt_span *s = mc->cur[c];
@@ -406,7 +410,9 @@ static void free_large(struct gt_mcache *mc, struct gt_span *s)
         mc->large_slots + slots <= GT_LARGE_SLOTS) {
         s->state = GT_SPAN_KEPT;
         mc->large_slots += slots;
-        mc->large[slots][mc->nlarge[slots]++] = s;
+        mc->large[slots][mc->nlarge[slots]] = s;
+        GT_COMPILER_BAR(); /* a fork's child drops as many as it counts */
+        mc->nlarge[slots]++;
     } else {
         gt_heap_free(s);
     }
@@ -577,25 +583,61 @@ static size_t trim_list(struct gt_span_head *h)
     return n;
 }
 
+/* Nothing of class c stays at hand. */
+static void flush_class(struct gt_mcache *mc, unsigned c)
+{
+    struct gt_span *s = mc->cur[c];
+    uncache_oldest(mc, c, 0);
+    if (s != &gt_span_none && s->nfree == s->nmalloc) {
+        set_current(mc, c, &gt_span_none);
+        s->list = GT_ON_NONE;
+        give_up(mc, s);
+    }
+}
+
 size_t gt_mc_flush(struct gt_mcache *mc, bool trim)
 {
     size_t n = 0;
     drain_inbox(mc);
     for (unsigned c = 1; c < GT_NCLASS; c++) {
-        struct gt_span *s = mc->cur[c];
-        uncache_oldest(mc, c, 0);
-        if (s != &gt_span_none && s->nfree == s->nmalloc) {
-            set_current(mc, c, &gt_span_none);
-            s->list = GT_ON_NONE;
-            give_up(mc, s);
-        } else if (trim && s != &gt_span_none) {
-            n += gt_span_trim(s);
-        }
+        flush_class(mc, c);
+        if (trim && mc->cur[c] != &gt_span_none)
+            n += gt_span_trim(mc->cur[c]);
         if (trim)
             n += trim_list(&mc->partial[c]);
     }
     drop_large(mc);
     return n;
+}
+
+/* Changes when the class is used. */
+static uint32_t age_of(const struct gt_mcache *mc, unsigned c)
+{
+    return (uint32_t)mc->again[c] + mc->cur[c]->nmalloc;
+}
+
+/* A few objects at hand, each in another span, keep those from everybody else: classes that the
+ * program does not use at the time give theirs up. */
+static void age(struct gt_mcache *mc)
+{
+    drain_inbox(mc);
+    for (unsigned c = 1; c < GT_NCLASS; c++) {
+        if (age_of(mc, c) == mc->aged[c])
+            flush_class(mc, c);
+        mc->aged[c] = age_of(mc, c);
+    }
+    if ((uint32_t)mc->again[0] == mc->aged[0])
+        drop_large(mc);
+    mc->aged[0] = (uint32_t)mc->again[0];
+}
+
+void gt_mc_attend_slow(struct gt_mcache *mc)
+{
+    uint32_t due = xchg_acqrel(&mc->due, 0);
+    if (due & (GT_DUE_FLUSH | GT_DUE_TRIM))
+        gt_mc_flush(mc, due & GT_DUE_TRIM);
+    else if (due)
+        age(mc);
 }
 
 void gt_mc_ask(uint32_t due)

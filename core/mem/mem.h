@@ -139,7 +139,8 @@ struct gt_mcache {
     void *cached[GT_NCLASS][GT_CACHED];
     struct gt_span_head partial[GT_NCLASS];
     struct gt_span_head full[GT_NCLASS];
-    uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS];  /* of spans that it gave up */
+    uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS]; /* of spans that it gave up */
+    uint32_t aged[GT_NCLASS]; /* what was allocated of a class by the last GT_DUE_AGE */
     GT_CACHE_ALIGN _Atomic(struct gt_span *) inbox; /* pushed by anybody (CAS), taken whole */
     GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
     _Atomic uint32_t due;   /* GT_DUE_*: what its owner is asked to do; set by anybody */
@@ -147,6 +148,7 @@ struct gt_mcache {
 };
 #define GT_DUE_FLUSH 1u /* gt_mc_flush */
 #define GT_DUE_TRIM  2u /* ... with pages of spans in use */
+#define GT_DUE_AGE   4u /* ... but only of classes that were not used since it was last asked */
 /* An mcache's state: the low bit says that it has an owner; the 31 bits above it are the kernel
  * thread, 0: a P; the upper half counts owners.  All in one word: who finds that the kernel thread
  * is dead must not take the mcache from the next owner. */
@@ -311,10 +313,11 @@ size_t gt_mc_flush(struct gt_mcache *mc, bool trim);
 /* Asks all owners for it; they see it when they next run out of objects, or gt_mc_attend is called
  * for them. */
 void gt_mc_ask(uint32_t due);
+void gt_mc_attend_slow(struct gt_mcache *mc);
 static inline void gt_mc_attend(struct gt_mcache *mc)
 {
     if (unlikely(load_rlx(&mc->due)))
-        gt_mc_flush(mc, xchg_acqrel(&mc->due, 0) & GT_DUE_TRIM);
+        gt_mc_attend_slow(mc);
 }
 /* Those that nobody owns now, and those of kernel threads that have ended. */
 void gt_mc_flush_idle(void);
@@ -385,6 +388,9 @@ void *gt_huge_realloc(void *p, size_t n);
 size_t gt_huge_find(const void *p, char **start);
 /* Gives back what is free, but for `keep` bytes.  Bytes given back. */
 size_t gt_heap_scavenge(size_t keep);
+/* Many slots were handed out since this was last set: who sees it clears it, and asks the owners to
+ * give up what they have not used meanwhile.  A hint: relaxed. */
+extern _Atomic bool gt_heap_age_due;
 /* What the configuration says: set once, before the heap is used. */
 extern struct gt_heap_policy {
     size_t limit; /* GOMEMLIMIT, bytes: nothing free is kept beyond it */

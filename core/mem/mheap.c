@@ -25,7 +25,8 @@
 #define EXTRA_MAX    512ul /* slots */
 #define BREATH       (200 * GT_MS)
 #define WORDS        (GT_ARENA_SLOTS / 64)
-#define KEEP_MIN     64ul     /* free slots with memory that are kept in any case */
+#define KEEP_MIN     16ul     /* free slots with memory that are kept in any case */
+#define AGE_MIN      32ul     /* slots handed out from one gt_heap_age_due to the next */
 #define PACE         1024u    /* slots that one round in the background gives back */
 #define FIXED        0x100000 /* MAP_FIXED_NOREPLACE */
 
@@ -55,6 +56,8 @@ _Atomic uint8_t gt_arena_kind[GT_VA_ARENAS];
 
 struct gt_heap_policy gt_heap_policy = {.limit = SIZE_MAX};
 
+_Atomic bool gt_heap_age_due;
+
 static struct {
     struct gt_lock lock; /* HEAP: all below */
     uint32_t narenas;
@@ -67,6 +70,7 @@ static struct {
     size_t huge_bytes;
     uint64_t nmalloc, nfree, large_bytes; /* large and huge objects */
     size_t ngone, extra;                  /* slots: given back and not used since; to keep */
+    size_t claimed;                       /* slots, since gt_heap_age_due was set */
     int64_t gave_ns;                      /* when the last one was given back */
 } H;
 
@@ -311,6 +315,11 @@ static void claim_locked(struct arena *a, unsigned i, unsigned n, bool *zero)
     a->ndirty -= had;
     H.ndirty -= had;
     H.used += n;
+    H.claimed += n;
+    if (H.claimed > GT_MAX(AGE_MIN, H.used / 8)) {
+        H.claimed = 0;
+        store_rlx(&gt_heap_age_due, true);
+    }
 }
 
 static struct gt_span *make_span(struct arena *a, unsigned i, unsigned n)

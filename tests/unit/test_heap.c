@@ -137,15 +137,15 @@ START_TEST(test_scavenge)
 {
     bool zero;
     struct gt_heap_sizes z;
-    struct gt_span *s = gt_heap_alloc(50, 1, &zero);
+    struct gt_span *s = gt_heap_alloc(15, 1, &zero);
     ck_assert(zero);
     s->state = GT_SPAN_LARGE;
     gt_heap_sizes(&z);
-    ck_assert_uint_eq(z.used, (50 + GT_META_SLOTS) * GT_SLOT_BYTES);
+    ck_assert_uint_eq(z.used, (15 + GT_META_SLOTS) * GT_SLOT_BYTES);
     gt_heap_free(s);
     gt_heap_sizes(&z);
-    ck_assert_uint_eq(z.dirty, 50 * GT_SLOT_BYTES);
-    ck_assert_uint_eq(gt_heap_scavenge(10 * GT_SLOT_BYTES), 40 * GT_SLOT_BYTES);
+    ck_assert_uint_eq(z.dirty, 15 * GT_SLOT_BYTES);
+    ck_assert_uint_eq(gt_heap_scavenge(10 * GT_SLOT_BYTES), 5 * GT_SLOT_BYTES);
     gt_heap_sizes(&z);
     ck_assert_uint_eq(z.dirty, 10 * GT_SLOT_BYTES);
     gt_heap_policy.limit = 1; /* GOMEMLIMIT: nothing that is free is kept */
@@ -399,6 +399,34 @@ START_TEST(test_windows)
 }
 END_TEST
 
+static void count_class(struct gt_span *s, void *arg)
+{
+    unsigned *n = arg;
+    n[s->state == GT_SPAN_SMALL ? s->class : 0]++;
+}
+
+/* What an owner keeps of a class that it does not use any more goes when it uses others. */
+START_TEST(test_age)
+{
+    bool zero;
+    struct gt_mcache *mc = gt_mc_get(0);
+    unsigned n[GT_NCLASS] = {0}, c = gt_class_of(1024);
+    static char *p[2000];
+    for (int i = 0; i < 640; i++)
+        p[i] = gt_mc_malloc(mc, 1024, &zero);
+    for (int i = 0; i < 640; i++)
+        gt_mc_free(mc, p[i * 63 % 640]);
+    gt_heap_each_span(count_class, n);
+    ck_assert_uint_gt(n[c], 0);
+    for (int i = 0; i < 2000; i++)
+        p[i] = gt_mc_malloc(mc, 4096, &zero);
+    n[c] = 0;
+    gt_heap_each_span(count_class, n);
+    ck_assert_uint_eq(n[c], 0);
+    ck_assert_uint_eq(n[gt_class_of(4096)], 2000 / gt_classes[gt_class_of(4096)].count);
+}
+END_TEST
+
 int main(void)
 {
     const struct unit_test tests[] = {
@@ -415,6 +443,7 @@ int main(void)
         UNIT_TEST(test_fork_child),
         UNIT_TEST(test_trim),
         UNIT_TEST(test_windows),
+        UNIT_TEST(test_age),
     };
     return UNIT_MAIN("heap", setup, tests);
 }
