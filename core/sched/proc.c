@@ -296,10 +296,10 @@ void gt_goexit(struct gt_g *g)
 /* ---- Ms ---- */
 
 static struct {
-    struct gt_lock lock;   /* MAKER */
-    struct gt_m *want;     /* MAKER lock: with nextp set, or a spare */
-    _Atomic uint32_t note; /* bumped with each request */
-    bool failed_once;
+    struct gt_lock lock;      /* MAKER */
+    struct gt_m *want;        /* MAKER lock: with nextp set, or a spare */
+    _Atomic uint32_t note;    /* bumped with each request */
+    _Atomic bool failed_once; /* warned; no spares any more */
 } K;
 
 struct gt_m *gt_m_alloc(void)
@@ -372,11 +372,29 @@ bool gt_is_own_kthread(int ktid)
     return is_known_kthread(ktid);
 }
 
+/* No M for p, which may be NULL: it rests, and is taken, or its work stolen, by an M that comes
+ * back. */
+static void p_without_m(struct gt_p *p, bool spinning, int err)
+{
+    if (!xchg_acqrel(&K.failed_once, true))
+        gt_warn("cannot make another kernel thread (error %d): going on with %lu", -err,
+                (unsigned long)gt_stat_get(ms_made));
+    if (spinning)
+        sub_acqrel(&gt_sched.nmspinning, 1);
+    if (!p)
+        return;
+    gt_lock(&gt_sched.lock, GT_RANK_SCHED);
+    gt_pidleput_locked(p);
+    gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
+}
+
 bool gt_newm(struct gt_p *p, bool spinning)
 {
     struct gt_m *m = gt_m_alloc();
-    if (!m)
-        gt_fatal("no memory for a kernel thread's record", 0, 0);
+    if (!m) {
+        p_without_m(p, spinning, -ENOMEM);
+        return false;
+    }
     m->nextp = p;
     m->nextspin = spinning;
     gt_lock(&K.lock, GT_RANK_MAKER);
@@ -400,22 +418,6 @@ int gt_kthread_start(void *(*fn)(void *), void *arg, size_t stack)
     return -r;
 }
 
-static void m_failed(struct gt_m *m, int err)
-{
-    sub_acqrel(&gt_sched.nstarting, 1);
-    if (!K.failed_once)
-        gt_warn("cannot make another kernel thread (error %d): going on with %lu", -err,
-                (unsigned long)gt_stat_get(ms_made));
-    K.failed_once = true;
-    if (m->nextspin)
-        sub_acqrel(&gt_sched.nmspinning, 1);
-    if (!m->nextp)
-        return;
-    gt_lock(&gt_sched.lock, GT_RANK_SCHED);
-    gt_pidleput_locked(m->nextp);
-    gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
-}
-
 static void *maker(void *arg)
 {
     (void)arg;
@@ -433,7 +435,7 @@ static void *maker(void *arg)
             gt_lock(&gt_sched.lock, GT_RANK_SCHED);
             bool spare = gt_sched.nmidle > 0;
             gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
-            if (spare || K.failed_once || !(m = gt_m_alloc())) {
+            if (spare || load_rlx(&K.failed_once) || !(m = gt_m_alloc())) {
                 gt_futex_wait(&K.note, n, GT_NEVER);
                 continue;
             }
@@ -446,11 +448,13 @@ static void *maker(void *arg)
             r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
                     ? -EAGAIN
                     : gt_kthread_start(m_thread, m, G0_STACK);
-        if (r)
-            m_failed(m, r);
-        else if (m->spare) /* wait until it is on the idle list, or we would make another */
+        if (r) {
+            sub_acqrel(&gt_sched.nstarting, 1);
+            p_without_m(m->nextp, m->nextspin, r);
+        } else if (m->spare) { /* wait until it is on the idle list, or we would make another */
             while (!load_acq(&m->ready))
                 gt_futex_wait(&m->ready, 0, GT_NEVER);
+        }
     }
     return NULL;
 }

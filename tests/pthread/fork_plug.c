@@ -65,10 +65,16 @@ static void in_threads(void)
     EQ(in_child(loads_in_child), 6);
 }
 
+/* libc runs a handler without a lock: nobody may unmap its code meanwhile. */
+static pthread_rwlock_t closing = PTHREAD_RWLOCK_INITIALIZER;
+
 static void *forks(void *arg)
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
+        pthread_rwlock_rdlock(&closing);
         CHECK(in_child(child) >= 1);
+        pthread_rwlock_unlock(&closing);
+    }
     return arg;
 }
 
@@ -79,7 +85,9 @@ static void *loads_and_closes(void *arg)
 
         CHECK(lib);
         ((void (*)(int *))(uintptr_t)dlsym(lib, "atfork_count_in"))((int *)arg);
+        pthread_rwlock_wrlock(&closing);
         EQ(dlclose(lib), 0);
+        pthread_rwlock_unlock(&closing);
     }
     return NULL;
 }
