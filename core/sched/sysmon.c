@@ -2,7 +2,8 @@
  *
  * sysmon: a kernel thread without a P that looks after the rest.   Source: Go's sysmon and retake.
  *
- * Each tick (20 us while something happens, backing off to 10 ms; asleep while every P is idle):
+ * Each tick (20 us while Ps are taken, backing off to 10 ms, to 2 ms while somebody waits for a P;
+ * asleep while every P is idle):
  *   - a P in CALL for a whole tick, with work waiting: taken and handed on;
  *   - a P whose schedtick has not moved for 10 ms: its M runs (state R): SIGURG, if others wait to
  * run; or it sleeps in a call that nobody announced (S, D): taken without a signal, which the
@@ -117,26 +118,34 @@ static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
     return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
 }
 
-static bool look_at_running(struct gt_p *p, uint64_t w, int64_t now)
+/* What sysmon found: how soon it looks again. */
+enum found {
+    FOUND_NOTHING,
+    FOUND_BUSY, /* it has told a goroutine to let others run */
+    FOUND_P,    /* it has taken a P, or a goroutine spins for another one */
+};
+
+static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
 {
     struct gt_m *m = m_of(GT_PW_M(w));
     if (!m)
-        return false;
+        return FOUND_NOTHING;
     char st = gt_kthread_state(m->ktid);
     if (st == 'S' || st == 'D')
-        return claim(p, w, m);
+        return claim(p, w, m) ? FOUND_P : FOUND_NOTHING;
     if (gt_sched_idle() && gt_timer_first() > now && !gt_netpoll_waiters())
-        return false; /* nobody would profit */
+        return FOUND_NOTHING; /* nobody would profit */
     struct gt_g *g = load_acq(&m->curg);
     if (!g)
-        return false;
+        return FOUND_NOTHING;
+    int64_t given = slice(p, w, now);
     or_acqrel(&g->attention, GT_ATT_PREEMPT);
     if (!gt_cfg.asyncpreemptoff && load_rlx(&g->in_rt) == 0) {
         gt_send_preempt(m);
         /* refused where it is in a library that may hold a lock: ask again soon */
-        p->seen_when = now - slice(p, w, now) + RETRY;
+        p->seen_when = now - given + RETRY;
     }
-    return true;
+    return given == SLICE_SPIN ? FOUND_P : FOUND_BUSY;
 }
 
 static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
@@ -158,15 +167,16 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
-static int retake(int64_t now)
+static enum found retake(int64_t now)
 {
-    int n = 0;
+    enum found most = FOUND_NOTHING, f;
     for (int i = 0; i < gt_sched.nprocs; i++) {
         struct gt_p *p = gt_sched.allp[i];
         uint64_t w = load_acq(&p->word);
         uint32_t tick = load_rlx(&p->schedtick);
+        f = FOUND_NOTHING;
         if (GT_PW_STATE(w) == GT_P_CALL) {
-            n += retake_call(p, w, now);
+            f = retake_call(p, w, now) ? FOUND_P : FOUND_NOTHING;
         } else if (GT_PW_STATE(w) == GT_P_RUN) {
             if (p->seen_tick != tick || p->seen_seq != GT_PW_SEQ(w)) {
                 p->seen_tick = tick;
@@ -174,11 +184,12 @@ static int retake(int64_t now)
                 p->seen_when = now;
             } else if (now - p->seen_when >= slice(p, w, now)) {
                 p->seen_when = now;
-                n += look_at_running(p, w, now);
+                f = look_at_running(p, w, now);
             }
         }
+        most = GT_MAX(most, f);
     }
-    return n;
+    return most;
 }
 
 static void poll_network(int64_t now)
@@ -273,6 +284,7 @@ void *gt_sysmon(void *arg)
 {
     int64_t delay = TICK_MIN, idle_since = 0;
     int quiet = 0;
+    enum found found;
     (void)arg;
     gt_tls.runtime = true;
     store_rlx(&gt_sched.sysmon_ktid, sys_gettid());
@@ -302,7 +314,10 @@ void *gt_sysmon(void *arg)
         poll_network(now);
         if (gt_timer_first() + GT_MS < now)
             gt_wakep();
-        quiet = retake(now) ? 0 : quiet + 1;
+        found = retake(now);
+        quiet = found == FOUND_P ? 0 : quiet + 1;
+        if (found == FOUND_BUSY) /* when it may have to ask again; then less and less */
+            delay = GT_MIN(delay, RETRY / 2);
         every_10ms(now);
     }
     return NULL;
