@@ -31,17 +31,10 @@ bool gt_alloc_ours(void)
 
 /* ---- whose mcache ---- */
 
-struct use {
+struct use {              /* in two registers */
     struct gt_mcache *mc; /* NULL: no memory */
     struct gt_g *g;       /* whose runtime section is open, or NULL */
-    bool shared;
 };
-
-static void use_shared(struct use *u)
-{
-    u->mc = gt_mshared_lock();
-    u->shared = u->mc != NULL;
-}
 
 /* A debugging knob is set: one mcache for all, in a runtime section. */
 static void use_shared_debug(struct use *u)
@@ -51,7 +44,7 @@ static void use_shared_debug(struct use *u)
         u->g = g;
         store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
     }
-    use_shared(u);
+    u->mc = gt_mshared_lock();
 }
 
 /* The heap's, or what a debugging knob puts around it. */
@@ -100,32 +93,35 @@ static struct use use_begin(uintptr_t pc)
         if (unlikely(!u.mc))
             u.mc = gt_m_mcache(u.g, depth == 0 && gt_preemptible(pc));
         if (unlikely(!u.mc))
-            use_shared(&u);
+            u.mc = gt_mshared_lock();
         return u;
     }
     u.g = NULL;
     if (likely(u.mc != NULL))
         return u;
     if (gt_tls.in_vfork)
-        use_shared(&u);
+        u.mc = gt_mshared_lock();
     else
         u.mc = gt_tls.mcache = gt_mc_get(sys_gettid());
     return u;
 }
 
-static void use_end(struct use *u, uintptr_t pc)
+/* The end of a runtime section.  True: it was the last one, and gt_rt_attend_at is due. */
+static inline __attribute__((always_inline)) bool leave_rt(struct gt_g *g)
 {
-    if (unlikely(u->shared))
-        gt_mshared_unlock();
-    struct gt_g *g = u->g;
-    if (!g)
-        return;
     uint32_t depth = load_rlx(&g->in_rt) - 1;
     GT_COMPILER_BAR();
     store_rlx(&g->in_rt, depth);
     GT_COMPILER_BAR(); /* a signal from here on finds 0, one before has set attention */
-    if (unlikely(load_rlx(&g->attention)) && depth == 0)
-        gt_rt_attend_at(g, pc);
+    return unlikely(load_rlx(&g->attention)) && depth == 0;
+}
+
+static void use_end(struct use u, uintptr_t pc)
+{
+    if (likely(u.mc != NULL) && unlikely(u.mc->shared))
+        gt_mshared_unlock();
+    if (u.g && leave_rt(u.g))
+        gt_rt_attend_at(u.g, pc);
 }
 
 #define PC() ((uintptr_t)__builtin_return_address(0))
@@ -145,26 +141,29 @@ static GT_NOINLINE void *malloc_slow(size_t n, uintptr_t pc)
         return gt_next.malloc(n);
     struct use u = use_begin(pc);
     void *p = take(&u, 16, n, &zero);
-    use_end(&u, pc);
+    use_end(u, pc);
     return likely(p != NULL) ? p : no_memory();
 }
 
-/* The usual case on a goroutine: its P's mcache, a small object. */
+static GT_NOINLINE void *attend_malloc(void *p, struct gt_g *g, uintptr_t pc, size_t n)
+{
+    gt_rt_attend_at(g, pc);
+    return p ? p : malloc_slow(n, pc);
+}
+
+/* The usual case on a goroutine: its P's mcache, a small object.  What is seldom done ends in
+ * another function, so that this one needs no frame. */
 void *gt_alloc(size_t n, uintptr_t pc)
 {
     struct gt_g *g = gt_tls.g;
-    if (!g || unlikely(n > GT_FAST_MAX))
+    if (!g || unlikely(n > GT_SMALL_MAX))
         return malloc_slow(n, pc);
-    uint32_t depth = load_rlx(&g->in_rt);
-    store_rlx(&g->in_rt, depth + 1);
+    store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
     GT_COMPILER_BAR(); /* as in gt_rt_enter */
     struct gt_mcache *mc = load_rlx(&g->m->mcache);
     void *p = likely(mc != NULL) ? gt_mc_malloc_fast(mc, n) : NULL;
-    GT_COMPILER_BAR();
-    store_rlx(&g->in_rt, depth);
-    GT_COMPILER_BAR();
-    if (unlikely(load_rlx(&g->attention)) && depth == 0)
-        gt_rt_attend_at(g, pc);
+    if (unlikely(leave_rt(g)))
+        return attend_malloc(p, g, pc, n);
     return likely(p != NULL) ? p : malloc_slow(n, pc);
 }
 
@@ -189,7 +188,7 @@ static void *calloc_at(size_t n, uintptr_t pc)
     void *p = take(&u, 16, n, &zero);
     if (p && !zero)
         (unlikely(gt_alloc_debug) ? zero_exact : gt_zero)(p, n);
-    use_end(&u, pc);
+    use_end(u, pc);
     return p ? p : no_memory();
 }
 
@@ -215,9 +214,16 @@ static GT_NOINLINE void free_slow(void *p, uintptr_t pc)
     }
     struct use u = use_begin(pc);
     enum gt_free r = give(&u, p);
-    use_end(&u, pc);
+    use_end(u, pc);
     if (unlikely(r != GT_FREE_OK))
         gt_alloc_bad_free(p, r);
+}
+
+static GT_NOINLINE void attend_free(void *p, struct gt_g *g, uintptr_t pc, bool done)
+{
+    gt_rt_attend_at(g, pc);
+    if (!done)
+        free_slow(p, pc);
 }
 
 void gt_alloc_free(void *p, uintptr_t pc)
@@ -225,16 +231,14 @@ void gt_alloc_free(void *p, uintptr_t pc)
     struct gt_g *g = gt_tls.g;
     bool done = false;
     if (g) {
-        uint32_t depth = load_rlx(&g->in_rt);
-        store_rlx(&g->in_rt, depth + 1);
+        store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
         GT_COMPILER_BAR(); /* as in gt_rt_enter */
         struct gt_mcache *mc = load_rlx(&g->m->mcache);
         done = likely(mc != NULL) && gt_mc_free_fast(mc, p);
-        GT_COMPILER_BAR();
-        store_rlx(&g->in_rt, depth);
-        GT_COMPILER_BAR();
-        if (unlikely(load_rlx(&g->attention)) && depth == 0)
-            gt_rt_attend_at(g, pc);
+        if (unlikely(leave_rt(g))) {
+            attend_free(p, g, pc, done);
+            return;
+        }
     }
     if (!done)
         free_slow(p, pc);
@@ -289,7 +293,7 @@ static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
         (unlikely(gt_alloc_debug) ? gt_memcpy : gt_copy)(p, old, GT_MIN(n, o->size));
         r = give(&u, old);
     }
-    use_end(&u, pc);
+    use_end(u, pc);
     if (unlikely(r != GT_FREE_OK))
         gt_alloc_bad_free(old, r);
     return p ? p : no_memory();
@@ -360,7 +364,7 @@ void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc)
     bool zero;
     struct use u = use_begin(pc);
     void *p = take(&u, align, n, &zero);
-    use_end(&u, pc);
+    use_end(u, pc);
     return p;
 }
 
@@ -438,7 +442,7 @@ GT_EXPORT int malloc_trim(size_t pad)
     gt_mc_ask(GT_DUE_TRIM);
     struct use u = use_begin(PC());
     size_t n = u.mc ? gt_mc_flush(u.mc, true) : 0;
-    use_end(&u, PC());
+    use_end(u, PC());
     return n + gt_central_trim() + gt_heap_scavenge(pad) != 0;
 }
 

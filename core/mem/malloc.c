@@ -59,17 +59,25 @@ static void add_live(struct gt_span *s, void *arg)
     }
 }
 
+GT_RACES static uint64_t kept_count(const struct gt_of_class *k)
+{
+    uint64_t n = 0;
+    for (const struct gt_kept *e = k->top; e && e[-1].at; e--)
+        n++;
+    return n;
+}
+
 static void add_gone(struct gt_memstats *st, const struct gt_mcache *mc)
 {
-    st->BySize[0].Mallocs += mc->again[0];
-    st->BySize[0].Frees += mc->again[0];
+    st->BySize[0].Mallocs += mc->of[0].again;
+    st->BySize[0].Frees += mc->of[0].again;
     for (unsigned n = 1; n <= GT_LARGE_SLOTS; n++)
         st->BySize[0].Frees += mc->nlarge[n];
     for (unsigned c = 1; c < GT_NCLASS; c++) {
-        uint64_t cached = mc->ncached[c]; /* in use for their spans, but free */
-        st->BySize[c].Mallocs += mc->nmalloc[c] + mc->again[c];
-        st->BySize[c].Frees += mc->nfree[c] + mc->again[c] + cached;
-        st->HeapAlloc -= cached * gt_classes[c].size;
+        uint64_t kept = kept_count(&mc->of[c]); /* in use for their spans, but free */
+        st->BySize[c].Mallocs += mc->nmalloc[c] + mc->of[c].again;
+        st->BySize[c].Frees += mc->nfree[c] + mc->of[c].again + kept;
+        st->HeapAlloc -= kept * gt_classes[c].size;
     }
 }
 

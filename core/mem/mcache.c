@@ -38,12 +38,6 @@ const uint8_t gt_class_fast[GT_TABLE_MAX / 16 + 1] = {
     F16(25),                                /* 1024 */
 };
 
-/* About 16 KiB of a class, but at least 4 objects. */
-const uint8_t gt_cached_max[GT_NCLASS] = {
-#define C(cl, sz, bytes, n) [cl] = (uint8_t)((sz) <= 256 ? 64 : (sz) <= 4096 ? 16384 / (sz) : 4),
-#include "core/mem/sizeclass.def"
-};
-
 /* Stands where an mcache has no span: never anything to take, and read only. */
 struct gt_span gt_span_none = {.bits = gt_span_none.inline_bits};
 
@@ -94,7 +88,7 @@ static bool has_room(const struct gt_span *s)
 
 static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
 {
-    mc->cur[c] = s;
+    mc->of[c].cur = s;
     if (s == &gt_span_none)
         return;
     mc->nmalloc[c] += s->nfree; /* before they wrap around */
@@ -120,8 +114,7 @@ static uint32_t choose_window(const struct gt_span *s)
     return s->seen + 1u < n ? s->seen + 1u : some;
 }
 
-/* The next window that has a free object.  False: none has.  The order of the stores is what
- * gt_mem_fork_child relies on: word belongs to win at any time, and no bit is ever in neither. */
+/* The next window that has a free object.  False: none has. */
 static bool next_window(struct gt_span *s)
 {
     uint32_t w = choose_window(s);
@@ -131,11 +124,15 @@ static bool next_window(struct gt_span *s)
     s->wstart = s->start + (size_t)w * 64 * s->units * 16;
     s->fresh = s->zero && w > s->seen;
     s->seen = GT_MAX(s->seen, s->win);
-    GT_COMPILER_BAR();
     s->word = s->bits[w].own;
-    GT_COMPILER_BAR();
     s->bits[w].own = 0;
     return true;
+}
+
+/* The lowest n bits, or all. */
+static uint64_t first_bits(uint32_t n)
+{
+    return n >= 64 ? ~0ull : (1ull << n) - 1;
 }
 
 /* All objects free, but the first window's, which are in word. */
@@ -143,8 +140,7 @@ static void fill_bits(struct gt_span *s)
 {
     uint32_t n = (s->count + 63u) / 64;
     for (uint32_t w = 0; w < n; w++) {
-        uint32_t k = GT_MIN(s->count - w * 64, 64u);
-        s->bits[w] = (struct gt_bits){.own = k == 64 ? ~0ull : (1ull << k) - 1};
+        s->bits[w] = (struct gt_bits){.own = first_bits(s->count - w * 64)};
         store_rlx(&s->remote[w], 0);
     }
     s->word = s->bits[0].own;
@@ -205,10 +201,11 @@ void gt_span_collect(struct gt_span *s)
     s->nfree += xchg_acqrel(&s->pending, 0);
     for (uint32_t w = 0; w < n; w++) {
         uint64_t r = load_rlx(&s->remote[w]) ? xchg_acq(&s->remote[w], 0) : 0;
-        uint64_t twice = r & (s->bits[w].own | s->bits[w].cached | (w == s->win ? s->word : 0));
+        uint64_t twice = r & ~s->bits[w].live;
         if (unlikely(twice))
             gt_mem_error(GT_MEM_DOUBLE,
                          gt_span_object(s, w * 64 + (unsigned)__builtin_ctzll(twice)));
+        s->bits[w].live &= ~r;
         if (w == s->win) {
             s->word |= r;
             s->fresh &= !r;
@@ -220,8 +217,7 @@ void gt_span_collect(struct gt_span *s)
 
 bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
 {
-    uint64_t w = load_rlx(&s->remote[idx >> 6]);
-    w |= s->bits[idx >> 6].own | s->bits[idx >> 6].cached;
+    uint64_t w = load_rlx(&s->remote[idx >> 6]) | ~s->bits[idx >> 6].live;
     return w >> (idx & 63) & 1;
 }
 
@@ -276,28 +272,24 @@ static void give_back(struct gt_mcache *mc, struct gt_span *s, uint32_t idx)
         settle(mc, s);
 }
 
-static void uncache_oldest(struct gt_mcache *mc, unsigned c, unsigned keep)
+static void release_kept(struct gt_mcache *mc, unsigned c)
 {
-    unsigned n = mc->ncached[c], out = n > keep ? n - keep : 0;
-    for (unsigned i = 0; i < out; i++) {
-        uintptr_t p = (uintptr_t)mc->cached[c][i];
+    struct gt_of_class *k = &mc->of[c];
+    for (uint64_t at; (at = k->top[-1].at) != 0; k->top--) {
+        uintptr_t p = at & GT_KEPT_MASK;
         struct gt_span *s = gt_slot_of(p);
         uint32_t idx;
         s -= s->inside;
         gt_span_index(s, p - (uintptr_t)s->start, &idx);
-        s->bits[idx >> 6].cached &= ~(1ull << (idx & 63));
         give_back(mc, s, idx);
     }
-    for (unsigned i = out; i < n; i++)
-        mc->cached[c][i - out] = mc->cached[c][i];
-    mc->ncached[c] = (uint8_t)(n - out);
 }
 
 /* Somebody else has looked for a span of the class in vain: half of those with room.  No object of
  * a span that changes hands may stay here. */
 static void share_partial(struct gt_mcache *mc, unsigned c)
 {
-    uncache_oldest(mc, c, 0);
+    release_kept(mc, c);
     mc->share = 0;
     for (unsigned n = mc->partial[c].n / 2; n; n--) {
         struct gt_span *s = mc->partial[c].last;
@@ -309,15 +301,16 @@ static void share_partial(struct gt_mcache *mc, unsigned c)
 /* s is mc's, p in use. */
 static void free_own(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
 {
-    unsigned c = s->class;
-    if (mc->ncached[c] >= gt_cached_max[c]) {
-        give_back(mc, s, idx);
-        if (unlikely(mc->share))
-            share_partial(mc, mc->share);
+    struct gt_of_class *k = &mc->of[s->class];
+    struct gt_bits *b = &s->bits[idx >> 6];
+    b->live &= ~(1ull << (idx & 63));
+    if (k->top != k->end) {
+        gt_keep(k, b, idx, (uintptr_t)p);
         return;
     }
-    s->bits[idx >> 6].cached |= 1ull << (idx & 63);
-    mc->cached[c][mc->ncached[c]++] = p;
+    give_back(mc, s, idx);
+    if (unlikely(mc->share))
+        share_partial(mc, mc->share);
 }
 
 static void drain_inbox(struct gt_mcache *mc)
@@ -347,7 +340,7 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
     }
     gt_mc_attend(mc);
     drain_inbox(mc);
-    struct gt_span *s = mc->cur[c];
+    struct gt_span *s = mc->of[c].cur;
     if (s != &gt_span_none) {
         if (s->word || next_window(s))
             return s;
@@ -366,16 +359,12 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
 
 static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
 {
-    unsigned k = mc->ncached[c];
-    if (k) {
-        char *p = mc->cached[c][k - 1];
-        struct gt_span *s = gt_slot_of((uintptr_t)p);
-        s -= s->inside;
-        gt_uncache(mc, c, k, s, (size_t)(p - s->start));
+    void *p = gt_kept_take(&mc->of[c]);
+    if (p) {
         *zero = false;
         return p;
     }
-    struct gt_span *s = mc->cur[c];
+    struct gt_span *s = mc->of[c].cur;
     if (unlikely(!s->word) && !next_window(s) && !(s = refill(mc, c)))
         return NULL;
     *zero = s->fresh;
@@ -395,7 +384,7 @@ static void *malloc_large(struct gt_mcache *mc, size_t n, size_t align, bool *ze
         mc->large_slots -= (uint32_t)slots;
         s->limit = s->start + GT_ALIGN_UP(n, GT_PAGE);
         s->state = GT_SPAN_LARGE;
-        mc->again[0]++;
+        mc->of[0].again++;
         *zero = false;
         return s->start;
     }
@@ -446,14 +435,12 @@ void *gt_mc_memalign(struct gt_mcache *mc, size_t align, size_t n, bool *zero)
 static enum gt_free free_small(struct gt_mcache *mc, struct gt_span *s, uintptr_t p)
 {
     uint32_t idx;
-    if (!gt_span_index(s, p - (uintptr_t)s->start, &idx))
+    if (!gt_span_index(s, p - (uintptr_t)s->start, &idx) || idx >= s->count)
         return GT_FREE_INSIDE;
     if (unlikely(gt_span_is_free(s, idx)))
         return GT_FREE_DOUBLE;
     if (load_acq(&s->owner) != mc)
         return remote_free(s, idx);
-    if (unlikely(idx >> 6 == s->win && s->word >> (idx & 63) & 1))
-        return GT_FREE_DOUBLE;
     free_own(mc, s, idx, (void *)p);
     return GT_FREE_OK;
 }
@@ -487,8 +474,14 @@ enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
 
 static void init(struct gt_mcache *mc)
 {
-    for (unsigned c = 1; c < GT_NCLASS; c++)
+    struct gt_kept *at = mc->kept;
+    for (unsigned c = 1; c < GT_NCLASS; c++) {
+        at->at = 0;
+        mc->of[c].top = at + 1;
+        at += GT_KEPT_MAX(gt_classes[c].size) + 1;
+        mc->of[c].end = at;
         set_current(mc, c, &gt_span_none);
+    }
 }
 
 static uint64_t owned_state(uint64_t old, int tid)
@@ -563,8 +556,7 @@ size_t gt_span_trim(struct gt_span *s)
     size_t n = 0;
     char *from = s->start;
     for (uint32_t i = 0; i <= s->count; i++) {
-        if (i < s->count &&
-            (gt_span_is_free(s, i) || (i >> 6 == s->win && s->word >> (i & 63) & 1)))
+        if (i < s->count && gt_span_is_free(s, i))
             continue;
         char *at = (char *)GT_ALIGN_UP((uintptr_t)from, GT_PAGE);
         char *to = (char *)GT_ALIGN_DOWN((uintptr_t)gt_span_object(s, i), GT_PAGE);
@@ -586,8 +578,8 @@ static size_t trim_list(struct gt_span_head *h)
 /* Nothing of class c stays at hand. */
 static void flush_class(struct gt_mcache *mc, unsigned c)
 {
-    struct gt_span *s = mc->cur[c];
-    uncache_oldest(mc, c, 0);
+    struct gt_span *s = mc->of[c].cur;
+    release_kept(mc, c);
     if (s != &gt_span_none && s->nfree == s->nmalloc) {
         set_current(mc, c, &gt_span_none);
         s->list = GT_ON_NONE;
@@ -601,8 +593,8 @@ size_t gt_mc_flush(struct gt_mcache *mc, bool trim)
     drain_inbox(mc);
     for (unsigned c = 1; c < GT_NCLASS; c++) {
         flush_class(mc, c);
-        if (trim && mc->cur[c] != &gt_span_none)
-            n += gt_span_trim(mc->cur[c]);
+        if (trim && mc->of[c].cur != &gt_span_none)
+            n += gt_span_trim(mc->of[c].cur);
         if (trim)
             n += trim_list(&mc->partial[c]);
     }
@@ -613,7 +605,7 @@ size_t gt_mc_flush(struct gt_mcache *mc, bool trim)
 /* Changes when the class is used. */
 static uint32_t age_of(const struct gt_mcache *mc, unsigned c)
 {
-    return (uint32_t)mc->again[c] + mc->cur[c]->nmalloc;
+    return (uint32_t)mc->of[c].again + mc->of[c].cur->nmalloc;
 }
 
 /* A few objects at hand, each in another span, keep those from everybody else: classes that the
@@ -626,9 +618,9 @@ static void age(struct gt_mcache *mc)
             flush_class(mc, c);
         mc->aged[c] = age_of(mc, c);
     }
-    if ((uint32_t)mc->again[0] == mc->aged[0])
+    if ((uint32_t)mc->of[0].again == mc->aged[0])
         drop_large(mc);
-    mc->aged[0] = (uint32_t)mc->again[0];
+    mc->aged[0] = (uint32_t)mc->of[0].again;
 }
 
 void gt_mc_attend_slow(struct gt_mcache *mc)
@@ -670,8 +662,8 @@ void gt_mc_put(struct gt_mcache *mc)
 struct gt_mcache *gt_mshared_lock(void)
 {
     gt_lock(&C.shared_lock, GT_RANK_MSHARED);
-    if (!C.shared)
-        C.shared = gt_mc_get(0);
+    if (!C.shared && (C.shared = gt_mc_get(0)) != NULL)
+        C.shared->shared = true;
     if (!C.shared)
         gt_unlock(&C.shared_lock, GT_RANK_MSHARED);
     return C.shared;
@@ -703,21 +695,19 @@ void gt_mem_fork_unlock(void)
     gt_unlock(&C.shared_lock, GT_RANK_MSHARED);
 }
 
-/* A span of a thread that is not in the child.  Its bits are sound, as a fork keeps the order of a
- * thread's stores; the counts may be between two of them, and on which list it was is not known. */
+/* A span of a thread that is not in the child.  Its live bits are sound; what follows from them may
+ * be between two stores, and on which list it was is not known. */
 static void take_over(struct gt_span *s)
 {
     uint32_t free = 0, n = (s->count + 63u) / 64;
-    s->word |= s->bits[s->win].own; /* see next_window */
-    s->bits[s->win].own = 0;
     s->wstart = s->start + (size_t)s->win * 64 * s->units * 16;
     s->fresh = false;
     gt_span_collect(s);
     for (uint32_t w = 0; w < n; w++) {
-        uint64_t *own = w == s->win ? &s->word : &s->bits[w].own;
-        *own |= s->bits[w].cached;
-        s->bits[w].cached = 0;
-        free += (uint32_t)__builtin_popcountll(*own);
+        uint64_t own = first_bits(s->count - w * 64) & ~s->bits[w].live;
+        s->bits[w].own = w == s->win ? 0 : own;
+        s->word = w == s->win ? own : s->word;
+        free += (uint32_t)__builtin_popcountll(own);
     }
     s->nfree = s->nmalloc - (s->count - free);
     s->list = GT_ON_NONE;

@@ -23,15 +23,18 @@
  *   CENTRAL   central list, or none  taken by an mcache -> CURRENT; empty -> page heap
  *             when it is full
  *
- * Objects have no header, and a free object holds nothing of ours: which ones are free say bits, in
- * the span's descriptor or beside it.  So neither an overrun nor a use after free can lead the
- * allocator astray, a second free is seen, and a cold object is not touched by malloc or free.
+ * Objects have no header, and a free object holds nothing of ours: which ones are in use say the
+ * `live` bits, in the span's descriptor or beside it.  So neither an overrun nor a use after free
+ * can lead the allocator astray, a second free is seen, and a cold object is not touched by malloc
+ * or free.
  *
  * Free is last in, first out: an mcache keeps the newest few of each class, whatever span of its
- * own they are of, as they are warm in the CPU's cache.  For the span they stay in use; that they
- * are here say its `cached` bits.  When there are none, allocation goes through the span's `own`
- * bits 64 at a time: span->word has those of the window that it is in now, whose place is 0
- * meanwhile.  The windows above `seen` were never used and have no memory: they come last.
+ * own they are of, as they are warm in the CPU's cache, and with each the place of its live bit, so
+ * that its span need not be looked at again.  The span counts them as in use.  When there are none,
+ * allocation goes through the span's `own` bits 64 at a time: span->word has those of the window
+ * that it is in now, whose place is 0 meanwhile.  The windows above `seen` were never used and have
+ * no memory: they come last.  An object is free just when it is not live; then it is kept by its
+ * owner's mcache, or in own or word.
  *
  * A free by somebody who is not the owner sets the object's bit in remote[] and then adds 1 to
  * pending; who finds pending 0 pushes the span on its owner's inbox, and the owner takes it from
@@ -57,7 +60,6 @@
 
 #define GT_NCLASS    73 /* 1..72; 0: a large object */
 #define GT_SMALL_MAX 32768ul
-#define GT_FAST_MAX  8192ul       /* the classes whose spans are one slot */
 #define GT_TABLE_MAX 1024ul       /* the sizes whose class is in a table */
 #define GT_GROWN_MIN (1ul << 20)  /* and what realloc makes larger than this */
 #define GT_HUGE_MIN  (32ul << 20) /* from here on a mapping of its own */
@@ -73,7 +75,8 @@ enum gt_span_state {
 };
 
 #define GT_SPAN_BITS 256 /* objects whose bits find place in the descriptor */
-#define GT_CACHED    64  /* the most that an mcache keeps of a class */
+/* So many objects of a class an mcache keeps: about 16 KiB, but 4 to 64. */
+#define GT_KEPT_MAX(size) ((size) <= 256 ? 64u : (size) <= 4096 ? 16384u / (size) : 4u)
 /* Large spans that an mcache keeps: of so many slots, alone and together; of each number, so many.
  */
 #define GT_LARGE_SLOTS  16
@@ -82,8 +85,8 @@ enum gt_span_state {
 struct gt_mcache;
 
 struct gt_bits {
-    uint64_t own;    /* free */
-    uint64_t cached; /* in its owner's mcache */
+    uint64_t own;  /* can be allocated */
+    uint64_t live; /* in use: the owner writes, when it hands out and takes back */
 };
 
 struct gt_span {
@@ -128,15 +131,31 @@ struct gt_span_head {
     uint32_t n;
 };
 
+/* A free object that an mcache keeps: its address | the number of its bit in *live << 58. */
+struct gt_kept {
+    uint64_t at; /* 0: the one below the oldest */
+    uint64_t *live;
+};
+#define GT_KEPT_BIT  58
+#define GT_KEPT_MASK ((1ul << GT_KEPT_BIT) - 1)
+enum {
+    GT_KEPT_ALL = 0 /* of all classes, with the one below */
+#define C(cl, sz, bytes, n) +(GT_KEPT_MAX(sz) + 1)
+#include "core/mem/sizeclass.def"
+};
+
 struct gt_mcache {
-    uint8_t ncached[GT_NCLASS];
+    struct gt_of_class {
+        struct gt_kept *top; /* behind the newest */
+        struct gt_kept *end; /* top when there is no room for more */
+        struct gt_span *cur; /* never NULL: gt_span_none */
+        uint64_t again;      /* how often a kept one was handed out */
+    } of[GT_NCLASS];
     uint8_t nlarge[GT_LARGE_SLOTS + 1];
     struct gt_span *large[GT_LARGE_SLOTS + 1][GT_LARGE_CACHED]; /* free, by slots */
-    uint32_t share;                 /* a class of which others want spans; 0: none */
-    uint32_t large_slots;           /* of all of them */
-    struct gt_span *cur[GT_NCLASS]; /* never NULL: gt_span_none */
-    uint64_t again[GT_NCLASS];      /* how often one of cached[] was handed out */
-    void *cached[GT_NCLASS][GT_CACHED];
+    uint32_t share;       /* a class of which others want spans; 0: none */
+    uint32_t large_slots; /* of all of them */
+    bool shared;          /* it is gt_mshared_lock's */
     struct gt_span_head partial[GT_NCLASS];
     struct gt_span_head full[GT_NCLASS];
     uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS]; /* of spans that it gave up */
@@ -145,6 +164,7 @@ struct gt_mcache {
     GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
     _Atomic uint32_t due;   /* GT_DUE_*: what its owner is asked to do; set by anybody */
     _Atomic uint64_t state; /* GT_MC_*; an owner stores (release), others CAS (acquire, release) */
+    struct gt_kept kept[GT_KEPT_ALL];
 };
 #define GT_DUE_FLUSH 1u /* gt_mc_flush */
 #define GT_DUE_TRIM  2u /* ... with pages of spans in use */
@@ -162,7 +182,6 @@ extern const struct gt_class {
     uint32_t size, span, count;
 } gt_classes[GT_NCLASS];
 extern const uint8_t gt_class_fast[GT_TABLE_MAX / 16 + 1]; /* [(bytes + 15) / 16] */
-extern const uint8_t gt_cached_max[GT_NCLASS];
 
 /* 1 <= n <= GT_SMALL_MAX */
 static inline unsigned gt_class_of(size_t n)
@@ -186,13 +205,14 @@ static inline bool gt_in_arena(uintptr_t p)
            load_rlx(&gt_arena_kind[p >> GT_ARENA_SHIFT]) == GT_ARENA_SMALL;
 }
 
-/* The index of the object that begins `off` bytes into the span.  False: none does. */
+/* The index of the object that begins `off` bytes into the span.  False: none does.  At the span's
+ * end, where no object has room, it is `count`, whose bits are there and never set. */
 static inline bool gt_span_index(const struct gt_span *s, size_t off, uint32_t *idx)
 {
     __extension__ typedef unsigned __int128 u128;
     u128 q = (u128)off * s->magic;
     *idx = (uint32_t)(q >> 64);
-    return (uint64_t)q < s->magic && *idx < s->count;
+    return (uint64_t)q < s->magic;
 }
 
 static inline char *gt_span_object(const struct gt_span *s, unsigned idx)
@@ -208,34 +228,39 @@ static inline __attribute__((always_inline)) void *gt_span_take(struct gt_span *
         return NULL;
     s->word = word & (word - 1);
     s->nmalloc++;
+    s->bits[s->win].live |= word & -word;
     return s->wstart + (size_t)__builtin_ctzll(word) * s->units * 16;
 }
 
-/* Takes the newest of what mc keeps of the class, of which it keeps k > 0; s its span. */
-static inline __attribute__((always_inline)) void
-gt_uncache(struct gt_mcache *mc, unsigned c, unsigned k, struct gt_span *s, size_t off)
+/* Takes the newest of what k keeps; NULL: nothing. */
+static inline __attribute__((always_inline)) void *gt_kept_take(struct gt_of_class *k)
 {
-    uint32_t idx;
-    gt_span_index(s, off, &idx);
-    mc->ncached[c] = (uint8_t)(k - 1);
-    mc->again[c]++;
-    s->bits[idx >> 6].cached &= ~(1ull << (idx & 63));
+    uint64_t at = k->top[-1].at;
+    if (!at)
+        return NULL;
+    *k->top[-1].live |= 1ull << (at >> GT_KEPT_BIT);
+    k->top--;
+    k->again++;
+    return (void *)(at & GT_KEPT_MASK);
 }
 
-/* n <= GT_FAST_MAX.  NULL: take gt_mc_malloc.  About 20 instructions. */
+/* Object idx of s, at p, is not live any more: into k, which has room. */
+static inline __attribute__((always_inline)) void gt_keep(struct gt_of_class *k, struct gt_bits *b,
+                                                          uint32_t idx, uintptr_t p)
+{
+    *k->top++ = (struct gt_kept){p | (uint64_t)idx << GT_KEPT_BIT, &b->live};
+}
+
+/* 1 <= n <= GT_SMALL_MAX, or 0.  NULL: take gt_mc_malloc.  About 25 instructions. */
 static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_mcache *mc, size_t n)
 {
     unsigned c = n <= GT_TABLE_MAX ? gt_class_fast[(n + 15) >> 4] : gt_class_of(n);
-    unsigned k = mc->ncached[c];
-    if (!k)
-        return gt_span_take(mc->cur[c]);
-    void *p = mc->cached[c][k - 1];
-    gt_uncache(mc, c, k, gt_slot_of((uintptr_t)p), (uintptr_t)p & (GT_SLOT_BYTES - 1));
-    return p;
+    void *p = gt_kept_take(&mc->of[c]);
+    return p ? p : gt_span_take(mc->of[c].cur);
 }
 
 /* Gives p back, if it is an object of a span of mc's and nothing is unusual; false: take
- * gt_mc_free.  About 30 instructions. */
+ * gt_mc_free.  About 45 instructions. */
 static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcache *mc, void *ptr)
 {
     uintptr_t p = (uintptr_t)ptr;
@@ -247,21 +272,19 @@ static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcac
         unlikely(!gt_span_index(s, p & (GT_SLOT_BYTES - 1), &idx)))
         return false;
     struct gt_bits *b = &s->bits[idx >> 6];
-    uint64_t bit = 1ull << (idx & 63), free = b->own | b->cached;
-    bool here = idx >> 6 == s->win;
-    if (here)
-        free |= s->word;
-    unsigned c = s->class, k = mc->ncached[c];
-    if (unlikely(free & bit))
+    uint64_t bit = 1ull << (idx & 63);
+    if (unlikely(!(b->live & bit)))
         return false;
-    if (likely(k < gt_cached_max[c])) {
-        b->cached |= bit;
-        mc->cached[c][k] = ptr;
-        mc->ncached[c] = (uint8_t)(k + 1);
+    struct gt_of_class *k = &mc->of[s->class];
+    if (likely(k->top != k->end)) {
+        b->live &= ~bit;
+        gt_keep(k, b, idx, p);
         return true;
     }
     if (unlikely(s->nfree + 1 == s->wake))
         return false;
+    bool here = idx >> 6 == s->win;
+    b->live &= ~bit;
     *(here ? &s->word : &b->own) |= bit;
     s->nfree++;
     s->fresh &= !here;
@@ -364,8 +387,8 @@ size_t gt_span_trim(struct gt_span *s);
 /* Reads that a thread other than the owner may do while the owner writes: what they look at is the
  * same before and after for the object that the reader has. */
 #define GT_RACES __attribute__((no_sanitize("thread")))
-/* Is the object free?  Never true of one in use, for whoever asks; not seen are those of the
- * window, which the owner may be moving just now. */
+/* Is the object free?  Never true of one in use, for whoever has its address from who allocated
+ * it. */
 GT_RACES bool gt_span_is_free(const struct gt_span *s, uint32_t idx);
 
 /* ---- mheap.c: slots and large objects; takes the HEAP lock ---- */
