@@ -300,13 +300,14 @@ static void *realloc_copy(struct gt_object *o, size_t n, uintptr_t pc)
 }
 
 /* A block that has grown so far may well go on: into a mapping of its own, which grows without a
- * copy, and of large pages, as it is filled from the bottom. */
+ * copy, and of whole large pages, as it is filled from the bottom. */
 static void *realloc_grown(struct gt_object *o, size_t n)
 {
+    n = GT_ALIGN_UP(n, GT_GROWN_BY);
     void *p = gt_huge_alloc(n, 1);
     if (!p)
         return no_memory();
-    sys_madvise(p, GT_ALIGN_UP(n, GT_PAGE), MADV_HUGEPAGE);
+    sys_madvise(p, n, MADV_HUGEPAGE);
     gt_memcpy(p, o->base, o->size);
     gt_alloc_free(o->base, 0);
     return p;
@@ -330,7 +331,8 @@ static void *realloc_at(void *p, size_t n, uintptr_t pc)
         return realloc_copy(&o, n, pc);
     }
     if (!o.span && n >= GT_GROWN_MIN) {
-        void *r = gt_huge_realloc(p, n);
+        n = GT_ALIGN_UP(n, GT_GROWN_BY);
+        void *r = n == o.size ? p : gt_huge_realloc(p, n);
         return r ? r : no_memory();
     }
     if (o.span && n > o.size && n >= GT_GROWN_MIN)

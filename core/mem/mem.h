@@ -61,7 +61,8 @@
 #define GT_NCLASS    73 /* 1..72; 0: a large object */
 #define GT_SMALL_MAX 32768ul
 #define GT_TABLE_MAX 1024ul       /* the sizes whose class is in a table */
-#define GT_GROWN_MIN (1ul << 20)  /* and what realloc makes larger than this */
+#define GT_GROWN_MIN (2ul << 20)  /* and what realloc makes larger than this */
+#define GT_GROWN_BY  (2ul << 20)  /* ... in steps of a large page */
 #define GT_HUGE_MIN  (32ul << 20) /* from here on a mapping of its own */
 
 enum gt_arena_kind { GT_ARENA_NONE, GT_ARENA_SMALL, GT_ARENA_HUGE, GT_ARENA_FOREIGN };
@@ -293,27 +294,38 @@ static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcac
 
 /* Objects are multiples of 16 bytes, aligned: zeros and copies need no odd ends. */
 typedef uint64_t gt_v2 __attribute__((vector_size(16), may_alias));
-#define GT_BY_STRING 2048ul /* from here on the CPU's string instructions are faster */
+#define GT_BY_STRING 4096ul /* from here on the CPU's string instructions are faster */
 
 static inline void gt_zero(void *p, size_t n)
 {
-    gt_v2 *v = p;
-    if (n >= GT_BY_STRING)
+    gt_v2 *v = p, *end = v + (n + 15) / 16;
+    if (n >= GT_BY_STRING) {
         gt_memset(p, 0, n);
-    else
-        for (size_t i = 0; i < (n + 15) / 16; i++)
-            v[i] = (gt_v2){0, 0};
+        return;
+    }
+    for (; end - v >= 4; v += 4)
+        v[0] = v[1] = v[2] = v[3] = (gt_v2){0, 0};
+    for (; v < end; v++)
+        *v = (gt_v2){0, 0};
 }
 
 static inline void gt_copy(void *to, const void *from, size_t n)
 {
-    gt_v2 *v = to;
+    gt_v2 *v = to, *end = v + (n + 15) / 16;
     const gt_v2 *w = from;
-    if (n >= GT_BY_STRING)
+    if (n >= GT_BY_STRING) {
         gt_memcpy(to, from, n);
-    else
-        for (size_t i = 0; i < (n + 15) / 16; i++)
-            v[i] = w[i];
+        return;
+    }
+    for (; end - v >= 4; v += 4, w += 4) {
+        gt_v2 a = w[0], b = w[1], c = w[2], d = w[3];
+        v[0] = a;
+        v[1] = b;
+        v[2] = c;
+        v[3] = d;
+    }
+    for (; v < end; v++, w++)
+        *v = *w;
 }
 
 /* ---- mcache.c: the owner's slow half; mc is the caller's, which nobody else uses meanwhile ----
