@@ -85,7 +85,9 @@ static struct {
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
-    _Atomic gt_sigset held_set; /* sysmon stores, sigpending and sigwait read */
+    _Atomic uint32_t route_want; /* rounds of gt_sig_route that somebody waits for */
+    _Atomic uint32_t route_have; /* sysmon: the last one; futex */
+    _Atomic gt_sigset held_set;  /* sysmon stores, sigpending and sigwait read */
     struct {
         _Atomic uint32_t id; /* 0: free, else 1 + the kernel's number; store release after g */
         const struct gt_g *g;
@@ -346,9 +348,28 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
     }
 }
 
+/* What has been unblocked and lies with sysmon, as nobody took it, comes here before the call that
+ * unblocked it returns: POSIX, pthread_sigmask(3p). */
+static void fetch_held(gt_sigset unblocked)
+{
+    if (likely(!load_acq(&S.route) && !(load_acq(&S.held_set) & unblocked)))
+        return;
+    uint32_t want = add_acqrel(&S.route_want, 1) + 1;
+    wake_sysmon();
+    while (load_acq(&gt_started)) {
+        uint32_t have = load_acq(&S.route_have);
+        if ((int32_t)(have - want) >= 0)
+            return;
+        gt_futex_wait(&S.route_have, have, GT_NEVER);
+    }
+}
+
 void gt_sig_setmask(struct gt_g *g, gt_sigset mask)
 {
+    gt_sigset unblocked = g->sigmask & ~mask;
     set_mask(g, mask);
+    if (unblocked)
+        fetch_held(unblocked);
     if (gt_sigq_maybe(g))
         gt_run_signals(g);
 }
@@ -723,7 +744,7 @@ static bool route_one(struct gt_signode *n)
     return true;
 }
 
-void gt_sig_route(void)
+static void route_all(void)
 {
     struct gt_signode *list[2] = {S.held, gt_signode_list(&S.route)}, **end = &S.held, *next;
     gt_sigset set = 0;
@@ -745,6 +766,16 @@ void gt_sig_route(void)
         }
     store_rel(&S.held_set, set);
     store_rel(&S.nheld, held);
+}
+
+void gt_sig_route(void)
+{
+    uint32_t want = load_acq(&S.route_want);
+    route_all();
+    if (want != load_rlx(&S.route_have)) {
+        store_rel(&S.route_have, want);
+        gt_futex_wake(&S.route_have, 1 << 30);
+    }
 }
 
 /* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
@@ -1250,6 +1281,7 @@ void gt_signal_fork_child(struct gt_g *g)
     S.held = NULL;
     store_rlx(&S.nheld, 0);
     store_rlx(&S.held_set, 0);
+    store_rlx(&S.route_have, load_rlx(&S.route_want));
     for (int i = 0; i < NTIMERS; i++) /* timers are not inherited */
         store_rlx(&S.timer[i].id, 0);
     gt_memset(S.ntimers, 0, sizeof(S.ntimers));

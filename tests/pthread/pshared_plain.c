@@ -10,10 +10,10 @@
 
 extern char **environ;
 
-enum { NORMAL, RECURSIVE, ERRORCHECK, ROBUST, MUTEXES, ROUNDS = 200 };
+enum { NORMAL, RECURSIVE, ERRORCHECK, ROBUST, MUTEXES, ROUNDS = 200, HELD = 6 };
 
 struct shared {
-    pthread_mutex_t mutex[MUTEXES];
+    pthread_mutex_t mutex[MUTEXES], held[HELD];
     pthread_cond_t cond, mono;
     pthread_rwlock_t rw;
     pthread_barrier_t barrier;
@@ -23,6 +23,7 @@ struct shared {
 
 static struct shared *s;
 static char self[512], fd_text[16];
+static int parked_at[2];
 
 /* ---- set-up ---- */
 
@@ -40,6 +41,8 @@ static void make_mutexes(void)
             pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
         EQ(pthread_mutex_init(&s->mutex[i], &a), 0);
     }
+    for (int i = 0; i < HELD; i++) /* a is still the robust one's */
+        EQ(pthread_mutex_init(&s->held[i], &a), 0);
 }
 
 static void set_up(void)
@@ -177,9 +180,22 @@ static void expect_dead(void)
     EQ(pthread_mutex_unlock(&s->mutex[ROBUST]), 0);
 }
 
+/* All of held[], whose owners are killed while we wait for the first. */
+static void expect_all_dead(void)
+{
+    sem_post(&s->back);
+    for (int i = 0; i < HELD; i++) {
+        EQ(pthread_mutex_lock(&s->held[i]), EOWNERDEAD);
+        EQ(pthread_mutex_consistent(&s->held[i]), 0);
+        EQ(pthread_mutex_unlock(&s->held[i]), 0);
+    }
+}
+
 static int plays(const char *role)
 {
-    if (!strcmp(role, "cond"))
+    if (!strcmp(role, "all-dead"))
+        expect_all_dead();
+    else if (!strcmp(role, "cond"))
         play_cond(1, &s->cond, 0);
     else if (!strcmp(role, "mono"))
         play_cond(1, &s->mono, 1);
@@ -359,6 +375,50 @@ static void *leaves_child_with_threads(void *arg)
     return arg;
 }
 
+static void *holds_and_parks(void *arg)
+{
+    static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+    long i = (long)arg;
+    char byte;
+
+    EQ(pthread_mutex_lock(&s->held[i]), 0);
+    if (i == 0) { /* locked twice, once free again in between */
+        EQ(pthread_mutex_unlock(&s->held[i]), 0);
+        EQ(pthread_mutex_lock(&s->held[i]), 0);
+    }
+    sem_post(&s->there);
+    if (i % 3 == 0)
+        return (void *)read(parked_at[0], &byte, 1);
+    if (i % 3 == 1)
+        pause_ms(100000);
+    pthread_mutex_lock(&m);
+    for (;;)
+        pthread_cond_wait(&c, &m);
+}
+
+/* A process is killed whose threads hold robust mutexes and wait for something else. */
+static void killed_while_parked(void)
+{
+    pid_t p, waiter;
+
+    EQ(pipe(parked_at), 0);
+    p = fork();
+    if (p == 0) {
+        for (long i = 1; i < HELD; i++)
+            go(holds_and_parks, (void *)i);
+        holds_and_parks(0);
+    }
+    for (int i = 0; i < HELD; i++)
+        sem_wait(&s->there);
+    waiter = other("all-dead");
+    sem_wait(&s->back);
+    pause_ms(20);
+    EQ(kill(p, SIGKILL), 0);
+    EQ(status_of(waiter), 0);
+    EQ(status_of(p), 1000 + SIGKILL);
+}
+
 static void fork_holds_nothing(void)
 {
     fclose(stderr); /* of the one that is to find otherwise */
@@ -392,6 +452,7 @@ int main(int argc, char **argv)
     CASE(locks);
     CASE(owners);
     CASE(threads_end);
+    CASE(killed_while_parked);
     CASE(fork_holds_nothing);
     CASE(not_recovered);
     return 0;

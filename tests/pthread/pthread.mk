@@ -6,7 +6,7 @@
 # Each suite: T=pattern selects, GT_SO unset runs everything plain.
 
 TB := $(B)/tests
-T_LIBNAMES := libatfork libdtor libstatic
+T_LIBNAMES := libatfork libdtor libstatic libwrap
 T_PROG_C := $(filter-out suite libplug $(T_LIBNAMES),\
 	$(basename $(notdir $(wildcard tests/pthread/*.c))))
 T_PROG_CC := $(filter-out $(T_LIBNAMES),$(basename $(notdir $(wildcard tests/pthread/*.cc))))
