@@ -6,7 +6,7 @@
 # Each suite: T=pattern selects, GT_SO unset runs everything plain.
 
 TB := $(B)/tests
-T_LIBNAMES := libatfork libdtor libstatic libwrap
+T_LIBNAMES := libatfork libdtor liblazy libstatic libwrap
 T_PROG_C := $(filter-out suite libplug $(T_LIBNAMES),\
 	$(basename $(notdir $(wildcard tests/pthread/*.c))))
 T_PROG_CC := $(filter-out $(T_LIBNAMES),$(basename $(notdir $(wildcard tests/pthread/*.cc))))
@@ -44,7 +44,7 @@ $(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
 $(TB)/pthread/cancel_exc: T_CFLAGS += -fexceptions
 $(TB)/pthread/cancel_exc: tests/pthread/cancel_cleanup.c
 
-$(TB)/pthread/openmp: T_CFLAGS += -fopenmp
+$(TB)/pthread/openmp $(TB)/pthread/openmp_bind: T_CFLAGS += -fopenmp
 $(TB)/pthread/%.env: tests/pthread/%.env
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
@@ -61,9 +61,10 @@ $(T_PLUGS): tests/pthread/libplug.c
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -DMODEL='"$(T_MODEL)"' $(T_LINK) -o $@ $<
 
 # Libraries that one program loads: libNAME.c or libNAME.cc.
+$(TB)/pthread/liblazy.so: T_LINK = -Wl,-z,lazy
 $(TB)/pthread/lib%.so: tests/pthread/lib%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -fPIC -shared $(T_LINK) -o $@ $<
 $(TB)/pthread/lib%.so: tests/pthread/lib%.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(T_CXXFLAGS) -MF $@.d -fPIC -shared -o $@ $<
