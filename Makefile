@@ -36,7 +36,16 @@ endif
 CORE_SRCS := $(wildcard core/*/*.c core/arch/x86_64/*.c)
 SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/unwind.c
 SO_ASM := $(wildcard core/arch/x86_64/*.S interpose/*.S)
-SO_OBJS := $(SO_SRCS:%.c=$(B)/so/%.o) $(SO_ASM:%.S=$(B)/so/%.o)
+# First what every program runs, then what one with goroutines does, then the rest: the kernel maps
+# 64 KiB around a page of the object that is touched, and the pages that stay out cost nothing.
+SO_FIRST := $(wildcard core/mem/*.c core/kit/*.c) core/os/os.c preload/init.c preload/unwind.c \
+	$(addprefix interpose/,alloc.c allocnext.c allocxx.c goruntime.c thread.c cancel.c fork.c \
+	interpose.c) core/arch/x86_64/sigframe.c core/arch/x86_64/switch.S \
+	$(addprefix core/sched/,proc.c sched.c park.c sync.c sema.c stack.c timer.c sysmon.c signal.c \
+	sigq.c disk.c cputime.c wire.c netpoll.c) core/os/tcb.c \
+	$(addprefix interpose/,pshared.c dl.c futex.c mutex.c cond.c once.c ident.c sem.c sleep.c io.c)
+SO_OBJS := $(patsubst %,$(B)/so/%.o,\
+	$(basename $(SO_FIRST) $(filter-out $(SO_FIRST),$(SO_SRCS) $(SO_ASM))))
 
 $(B)/so/%.o: %.c
 	@mkdir -p $(@D)

@@ -36,4 +36,13 @@
 #define GT_US    1000ll
 #define GT_SEC   1000000000ll
 
+/* Bits that are set.  The builtin is a call of the compiler's library on the oldest CPUs. */
+static inline unsigned gt_popcount(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (unsigned)(x * 0x0101010101010101u >> 56);
+}
+
 #endif

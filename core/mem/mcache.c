@@ -107,7 +107,7 @@ static uint32_t choose_window(const struct gt_span *s)
     for (uint32_t k = 0; k < s->seen; k++) {
         w = w < s->seen ? w + 1 : 0;
         uint64_t own = s->bits[w].own;
-        if (__builtin_popcountll(own) >= WINDOW_MIN)
+        if (gt_popcount(own) >= WINDOW_MIN)
             return w;
         some = own ? w : some;
     }
@@ -707,7 +707,7 @@ static void take_over(struct gt_span *s)
         uint64_t own = first_bits(s->count - w * 64) & ~s->bits[w].live;
         s->bits[w].own = w == s->win ? 0 : own;
         s->word = w == s->win ? own : s->word;
-        free += (uint32_t)__builtin_popcountll(own);
+        free += gt_popcount(own);
     }
     s->nfree = s->nmalloc - (s->count - free);
     s->list = GT_ON_NONE;

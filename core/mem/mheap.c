@@ -98,7 +98,7 @@ static unsigned count_bits(const uint64_t *map, unsigned from, unsigned n)
     while (n) {
         unsigned b = from % 64, k = GT_MIN(64 - b, n);
         uint64_t m = (k == 64 ? ~0ull : (1ull << k) - 1) << b;
-        c += (unsigned)__builtin_popcountll(map[from / 64] & m);
+        c += gt_popcount(map[from / 64] & m);
         from += k;
         n -= k;
     }
