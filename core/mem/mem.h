@@ -80,7 +80,7 @@ enum gt_span_state {
 #define GT_KEPT_MAX(size) ((size) <= 256 ? 64u : (size) <= 4096 ? 16384u / (size) : 4u)
 /* Large spans that an mcache keeps: of so many slots, alone and together; of each number, so many.
  */
-#define GT_LARGE_SLOTS  16
+#define GT_LARGE_SLOTS  8
 #define GT_LARGE_CACHED 2
 
 struct gt_mcache;
