@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What was freed goes back to the system: large blocks at once, the small ones of a burst within
- * ten seconds or when malloc_trim is called, from main and from threads. */
+/* What was freed goes back to the system: large blocks at once, those of a burst, of any size,
+ * within ten seconds or when malloc_trim is called, from main and from threads. */
 #include "tap.h"
 
 #include <fcntl.h>
@@ -55,14 +55,16 @@ static void large_at_once(void)
     free(p);
 }
 
-/* Blocks of mixed small sizes, so many MB; returns how many. */
+static size_t least = 64, spread = 1500;
+
+/* Blocks of mixed sizes, so many MB; returns how many. */
 static int fill(void **p, int mb)
 {
     long left = (long)mb * MB;
     int n = 0;
 
     for (; left > 0; n++) {
-        size_t size = 64 + (size_t)(n * 97) % 1500;
+        size_t size = least + (size_t)n * 9973 % spread;
         CHECK(n < BLOCKS);
         p[n] = touched(size);
         left -= (long)size;
@@ -84,11 +86,15 @@ static void *table(void)
 static void burst(void)
 {
     void **live = table(), **p = table();
-    int n_live = fill(live, LIVE_MB), n;
-    long with_live = rss_mb();
+    int n_live, n;
+    long with_live;
+
+    malloc_trim(0); /* what other cases have left */
+    n_live = fill(live, LIVE_MB);
+    with_live = rss_mb();
 
     n = fill(p, BURST_MB);
-    CHECK(rss_mb() >= with_live + BURST_MB - 10);
+    CHECK(rss_mb() >= LIVE_MB + BURST_MB - 10);
     drop(p, n);
     free(p);
     falls_to(with_live + with_live / 10 + 24);
@@ -117,6 +123,22 @@ static void burst_of_threads(void)
     falls_to(before + 24);
 }
 
+static void medium_bursts(void)
+{
+    least = 8 << 10;
+    spread = 24 << 10;
+    burst();
+    burst_of_threads();
+}
+
+static void large_bursts(void)
+{
+    least = 33 << 10;
+    spread = 1 << 20;
+    burst();
+    burst_of_threads();
+}
+
 /* One block in 64 stays: whole pages between them are free. */
 static void trim(void)
 {
@@ -140,5 +162,9 @@ int main(void)
     CASE(burst);
     CASE(burst_of_threads);
     CASE(trim);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10); /* glibc's grow with what is freed, and it keeps more */
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    CASE(medium_bursts);
+    CASE(large_bursts);
     return 0;
 }
