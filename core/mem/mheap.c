@@ -445,7 +445,8 @@ static size_t scavenge_locked(size_t keep_slots)
  * again soon after it was given back. */
 static size_t keep_locked(void)
 {
-    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 16) + H.extra;
+    size_t extra = GT_MIN(H.extra, GT_MAX(EXTRA_MAX, H.used / 2));
+    size_t keep = GT_MAX((size_t)KEEP_MIN, H.used / 16) + extra;
     size_t limit = gt_heap_policy.limit >> GT_SLOT_SHIFT, huge = H.huge_bytes >> GT_SLOT_SHIFT;
     size_t room = limit > H.used + huge ? limit - H.used - huge : 0;
     return GT_MIN(keep, room);
