@@ -156,7 +156,7 @@ static GT_NOINLINE void *attend_malloc(void *p, struct gt_g *g, uintptr_t pc, si
 void *gt_alloc(size_t n, uintptr_t pc)
 {
     struct gt_g *g = gt_tls.g;
-    if (!g || unlikely(n > GT_SMALL_MAX))
+    if (!g)
         return malloc_slow(n, pc);
     store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
     GT_COMPILER_BAR(); /* as in gt_rt_enter */

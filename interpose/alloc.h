@@ -20,7 +20,7 @@ void *gt_alloc_aligned(size_t align, size_t n, uintptr_t pc);
  * is in a function of its own, so that these few instructions need no frame. */
 static inline __attribute__((always_inline)) void *gt_quick_malloc(struct gt_mcache *mc, size_t n)
 {
-    return likely(mc != NULL) && likely(n <= GT_SMALL_MAX) ? gt_mc_malloc_fast(mc, n) : NULL;
+    return likely(mc != NULL) ? gt_mc_malloc_fast(mc, n) : NULL;
 }
 
 static inline __attribute__((always_inline)) bool gt_quick_free(struct gt_mcache *mc, void *p)

@@ -252,10 +252,16 @@ static inline __attribute__((always_inline)) void gt_keep(struct gt_of_class *k,
     *k->top++ = (struct gt_kept){p | (uint64_t)idx << GT_KEPT_BIT, &b->live};
 }
 
-/* 1 <= n <= GT_SMALL_MAX, or 0.  NULL: take gt_mc_malloc.  About 25 instructions. */
+/* NULL: take gt_mc_malloc.  About 25 instructions. */
 static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_mcache *mc, size_t n)
 {
-    unsigned c = n <= GT_TABLE_MAX ? gt_class_fast[(n + 15) >> 4] : gt_class_of(n);
+    unsigned c;
+    if (likely(n <= GT_TABLE_MAX))
+        c = gt_class_fast[(n + 15) >> 4];
+    else if (n <= GT_SMALL_MAX)
+        c = gt_class_of(n);
+    else
+        return NULL;
     void *p = gt_kept_take(&mc->of[c]);
     return p ? p : gt_span_take(mc->of[c].cur);
 }

@@ -121,7 +121,7 @@ static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
 /* What sysmon found: how soon it looks again. */
 enum found {
     FOUND_NOTHING,
-    FOUND_BUSY, /* it has told a goroutine to let others run */
+    FOUND_BUSY, /* it has told a goroutine to let others run: did that, in RETRY? */
     FOUND_P,    /* it has taken a P, or a goroutine spins for another one */
 };
 
@@ -284,7 +284,7 @@ void *gt_sysmon(void *arg)
 {
     int64_t delay = TICK_MIN, idle_since = 0;
     int quiet = 0;
-    enum found found;
+    enum found found = FOUND_NOTHING;
     (void)arg;
     gt_tls.runtime = true;
     store_rlx(&gt_sched.sysmon_ktid, sys_gettid());
@@ -298,7 +298,8 @@ void *gt_sysmon(void *arg)
         uint32_t note = load_acq(&gt_sched.sysmon_note);
         gt_signal_sysmon();
         gt_sig_route();
-        gt_futex_wait(&gt_sched.sysmon_note, note, gt_nanotime() + delay);
+        gt_futex_wait(&gt_sched.sysmon_note, note,
+                      gt_nanotime() + (found == FOUND_BUSY ? GT_MIN(delay, RETRY) : delay));
         int64_t now = gt_nanotime();
         if (!all_idle())
             idle_since = 0;
@@ -316,8 +317,6 @@ void *gt_sysmon(void *arg)
             gt_wakep();
         found = retake(now);
         quiet = found == FOUND_P ? 0 : quiet + 1;
-        if (found == FOUND_BUSY) /* when it may have to ask again; then less and less */
-            delay = GT_MIN(delay, RETRY / 2);
         every_10ms(now);
     }
     return NULL;
