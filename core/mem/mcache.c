@@ -103,7 +103,7 @@ static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
  * free again: what has never been touched has no memory yet. */
 static uint32_t choose_window(const struct gt_span *s)
 {
-    uint32_t n = (s->count + 63u) / 64, w = s->win, some = s->win;
+    uint32_t n = (s->count + 63u) / 64, w = s->win, some = w;
     for (uint32_t k = 0; k < s->seen; k++) {
         w = w < s->seen ? w + 1 : 0;
         uint64_t own = s->bits[w].own;
