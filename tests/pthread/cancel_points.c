@@ -539,15 +539,20 @@ static long c_cnd_wait(void)
 
 static long c_aio_suspend(void)
 {
-    static char c;
-    static struct aiocb cb;
-    const struct aiocb *list[] = {&cb};
+    static struct { /* the request of a wait that was cancelled lives on: never used again */
+        struct aiocb cb;
+        char c;
+    } all[3], *r = all;
+    const struct aiocb *list[1];
 
-    cb.aio_fildes = fd[0];
-    cb.aio_buf = &c;
-    cb.aio_nbytes = 1;
-    cb.aio_sigevent.sigev_notify = SIGEV_NONE;
-    EQ(aio_read(&cb), 0);
+    while (r->cb.aio_buf)
+        r++;
+    list[0] = &r->cb;
+    r->cb.aio_fildes = fd[0];
+    r->cb.aio_buf = &r->c;
+    r->cb.aio_nbytes = 1;
+    r->cb.aio_sigevent.sigev_notify = SIGEV_NONE;
+    EQ(aio_read(&r->cb), 0);
     return aio_suspend(list, 1, NULL);
 }
 

@@ -121,8 +121,12 @@ static void judge(int program, int run, const struct run *r, const struct sideca
         return;
     ck_assert_msg(good, "%s, %s, GOMAXPROCS=%d: %s\n%s", name, how, procs_of_run[run],
                   run_describe(r), run_err_tail(r));
-    ck_abort_msg("%s, %s, GOMAXPROCS=%d: other output than plain:\n%s-- plain:\n%s", name, how,
-                 procs_of_run[run], r->out, p->out);
+    const char *got = r->out, *want = p->out; /* from the line on that differs */
+    for (const char *a = got, *b = want; *a && *a == *b; a++, b++)
+        if (*a == '\n')
+            got = a + 1, want = b + 1;
+    ck_abort_msg("%s, %s, GOMAXPROCS=%d: other output than plain:\n%.500s\n-- plain:\n%.500s", name,
+                 how, procs_of_run[run], got, want);
 }
 
 START_TEST(one_run)
