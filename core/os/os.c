@@ -132,7 +132,7 @@ int gt_ncpu(void)
     long n = GT_SYS3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
     int cpus = 0;
     for (long i = 0; i < n / 8; i++)
-        cpus += gt_popcount(mask[i]);
+        cpus += (int)gt_popcount(mask[i]);
     long quota = cgroup_cpus();
     if (quota && quota < cpus)
         cpus = (int)quota;
