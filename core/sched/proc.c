@@ -338,6 +338,7 @@ void gt_mstart(struct gt_m *m)
     m->listed_tp = gt_arch_get_tp();
     m->g0.tp = m->g0.ctx.tp = m->listed_tp;
     m->kmask = GT_SIG_QUIET;
+    store_rel(&m->kblocked, GT_SIG_QUIET);
     gt_tls.g = &m->g0;
     gt_signal_minit(m);
     gt_cpu_begin(m);
@@ -541,6 +542,7 @@ static int start_main(void)
     store_rlx(&g->status, GT_G_RUN);
     sys_sigprocmask(SIG_SETMASK, NULL, &g->sigmask);
     m->kmask = g->sigmask;
+    store_rel(&m->kblocked, g->sigmask);
     gt_sched.m0 = m;
     gt_sched.g1 = g;
     gt_tls.owner = gt_tls.g = g;

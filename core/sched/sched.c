@@ -623,8 +623,11 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
 {
     if (m->kmask == mask)
         return;
+    store_rel(&m->kblocked, m->kmask & mask);
     m->kmask = mask;
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
+    store_rel(&m->kblocked,
+              mask); /* pairs with await_ms: what was taken before has been passed on */
 }
 
 static void execute(struct gt_m *m, struct gt_g *g)

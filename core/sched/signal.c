@@ -35,8 +35,9 @@
  * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon
  * takes what no running M takes: it blocks exactly what all goroutines block, so a signal that
  * everybody blocks stays pending in the kernel, for sigwait and signalfd.  When that set grows,
- * whoever makes it grow waits until sysmon has it: else a default action could kill a process that
- * has just blocked the signal everywhere.
+ * whoever makes it grow waits until sysmon has it, and until no M is left with the mask of a
+ * goroutine that it has left: else a default action could kill a process that has just blocked the
+ * signal everywhere.
  *
  * Preemption is the same injection, but only where the interrupted instruction is not in our text,
  * libc's, ld.so's, libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS
@@ -248,23 +249,37 @@ void gt_sig_wait_for(struct gt_g *g, gt_sigset set)
         wake_sysmon();
 }
 
-/* After a change under the lock: sysmon follows; a growing set is waited for. */
-static void tell_sysmon(uint32_t want, bool grew)
+/* Waits until the other Ms block what all goroutines block now.  One that runs a goroutine has its
+ * mask; one that a goroutine has left takes another's, or rests and blocks everything, in an
+ * instant. Nobody waits in a circle: who counted before us does not wait for what we count. */
+static void await_ms(gt_sigset grown)
+{
+    struct gt_g *g = gt_self();
+    for (struct gt_m *m = load_acq(&gt_sched.allm); m; m = m->alllink)
+        while ((!g || m != g->m) &&
+               (grown & load_acq(&S.all_block) & ~RESERVED & ~load_acq(&m->kblocked)))
+            sys_nanosleep(20 * GT_US);
+}
+
+/* After a change under the lock: sysmon follows; what all block anew is waited for. */
+static void tell_sysmon(uint32_t want, gt_sigset grown)
 {
     if (!want)
         return;
     wake_sysmon();
-    while (grew && load_acq(&gt_started)) {
+    while (grown && load_acq(&gt_started)) {
         uint32_t have = load_acq(&S.mask_have);
-        if ((int32_t)(have - want) >= 0)
+        if ((int32_t)(have - want) >= 0) {
+            await_ms(grown);
             return;
+        }
         gt_futex_wait(&S.mask_have, have, GT_NEVER);
     }
 }
 
 /* Counts a goroutine's change of mask; SIGNAL lock.  Returns the round to wait for, 0: nothing
- * changed for sysmon.  *grew: the set of what all block has grown. */
-static uint32_t count_mask(gt_sigset old, gt_sigset new, bool *grew)
+ * changed for sysmon.  *grown: what all block since. */
+static uint32_t count_mask(gt_sigset old, gt_sigset new, gt_sigset *grown)
 {
     gt_sigset changed = old ^ new, all = 0, was = load_rlx(&S.all_block);
     for (int s = 1; s <= NSIG_; s++) {
@@ -273,22 +288,23 @@ static uint32_t count_mask(gt_sigset old, gt_sigset new, bool *grew)
         if (load_rlx(&S.nlive) && S.nblock[s] >= load_rlx(&S.nlive))
             all |= GT_SIGBIT(s);
     }
-    *grew = (all & ~was) != 0;
+    *grown = all & ~was;
     if (all == was)
         return 0;
     store_rel(&S.all_block, all);
     return add_acqrel(&S.mask_want, 1) + 1;
 }
 
-/* One goroutine more (+1), fewer (-1), or the same, with a new mask. */
-static void recount(gt_sigset old, gt_sigset new, int live)
+/* One goroutine more (+1), fewer (-1), or the same, with a new mask.  What all block since. */
+static gt_sigset recount(gt_sigset old, gt_sigset new, int live)
 {
-    bool grew;
+    gt_sigset grown;
     gt_lock(&S.lock, GT_RANK_SIGNAL);
     add_rlx(&S.nlive, (uint32_t)live);
-    uint32_t want = count_mask(old, new, &grew);
+    uint32_t want = count_mask(old, new, &grown);
     gt_unlock(&S.lock, GT_RANK_SIGNAL);
-    tell_sysmon(want, grew);
+    tell_sysmon(want, grown);
+    return grown;
 }
 
 void gt_signal_newg(struct gt_g *g)
@@ -318,8 +334,8 @@ void gt_signal_exitg(struct gt_g *g)
         drop_or_route(n);
     if (!g->sigmask && !load_rlx(&S.anymask))
         add_rlx(&S.nlive, -1u);
-    else
-        recount(g->sigmask, 0, -1);
+    else if (recount(g->sigmask, 0, -1))
+        gt_m_setmask(g->m, GT_SIG_QUIET); /* all others block it: this M must not go on taking it */
 }
 
 static void set_mask_here(struct gt_g *g, gt_sigset mask)

@@ -259,11 +259,12 @@ struct gt_m {
     bool cpu_idle;            /* it has searched for work since: owner */
     uint32_t id;              /* > 0 */
     int ktid;
-    void *listed_tp;     /* the block that glibc's list has for this kernel thread */
-    gt_sigset kmask;     /* what the kernel's mask is now: owner */
-    struct gt_g *wiredg; /* it runs this goroutine only; written by it.  See wire.c */
-    bool spoiled;        /* it can't be used any more: owner */
-    void *robust_tp;     /* whose robust list the kernel has: owner */
+    void *listed_tp;            /* the block that glibc's list has for this kernel thread */
+    gt_sigset kmask;            /* what the kernel's mask is now: owner */
+    _Atomic gt_sigset kblocked; /* what it certainly blocks; pairs with signal.c, await_ms */
+    struct gt_g *wiredg;        /* it runs this goroutine only; written by it.  See wire.c */
+    bool spoiled;               /* it can't be used any more: owner */
+    void *robust_tp;            /* whose robust list the kernel has: owner */
     bool spinning;
     bool nextspin;          /* start spinning when p is handed over */
     bool spare;             /* made in advance, without a P */
