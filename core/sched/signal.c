@@ -250,14 +250,14 @@ void gt_sig_wait_for(struct gt_g *g, gt_sigset set)
 }
 
 /* Waits until the other Ms block what all goroutines block now.  One that runs a goroutine has its
- * mask; one that a goroutine has left takes another's, or rests and blocks everything, in an
- * instant. Nobody waits in a circle: who counted before us does not wait for what we count. */
+ * mask; one that a goroutine has left takes another's, or rests and is quiet, in an instant.  Our
+ * own M blocks it already: two who wait here would wait for each other. */
 static void await_ms(gt_sigset grown)
 {
     struct gt_g *g = gt_self();
+    grown &= GT_SIG_QUIET & ~RESERVED; /* an M that rests blocks no fault */
     for (struct gt_m *m = load_acq(&gt_sched.allm); m; m = m->alllink)
-        while ((!g || m != g->m) &&
-               (grown & load_acq(&S.all_block) & ~RESERVED & ~load_acq(&m->kblocked)))
+        while ((!g || m != g->m) && (grown & load_acq(&S.all_block) & ~load_acq(&m->kblocked)))
             sys_nanosleep(20 * GT_US);
 }
 
@@ -269,10 +269,8 @@ static void tell_sysmon(uint32_t want, gt_sigset grown)
     wake_sysmon();
     while (grown && load_acq(&gt_started)) {
         uint32_t have = load_acq(&S.mask_have);
-        if ((int32_t)(have - want) >= 0) {
-            await_ms(grown);
+        if ((int32_t)(have - want) >= 0)
             return;
-        }
         gt_futex_wait(&S.mask_have, have, GT_NEVER);
     }
 }
@@ -335,7 +333,7 @@ void gt_signal_exitg(struct gt_g *g)
     if (!g->sigmask && !load_rlx(&S.anymask))
         add_rlx(&S.nlive, -1u);
     else if (recount(g->sigmask, 0, -1))
-        gt_m_setmask(g->m, GT_SIG_QUIET); /* all others block it: this M must not go on taking it */
+        gt_m_setmask(g->m, GT_SIG_QUIET); /* all others block something: not to be taken here */
 }
 
 static void set_mask_here(struct gt_g *g, gt_sigset mask)
@@ -356,9 +354,10 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
         store_rlx(&S.anymask, true);
     if (old & ~mask)
         set_mask_here(g, old & mask);
-    recount(old, mask, 0);
+    gt_sigset grown = recount(old, mask, 0);
     if (mask & ~old)
         set_mask_here(g, mask);
+    await_ms(grown);
     if (load_acq(&S.nheld)) { /* perhaps this one takes what nobody took */
         wake_sysmon();
     }
