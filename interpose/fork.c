@@ -31,6 +31,11 @@
 #include "interpose/stats.h"
 #include "interpose/thread.h"
 
+/* Goroutines that fork wait for each other here, parked.  In libc's lock each would hold up a
+ * kernel thread, and where no more of them can be had, none would be left to run the one that has
+ * it. */
+static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER;
+
 /* ---- on the listed block ---- */
 
 GT_NOINLINE long gt_on_listed(struct gt_g *g, long (*fn)(void *), void *arg)
@@ -211,8 +216,10 @@ void gt_fork_end(struct gt_fork f, bool child)
         gt_fork_parent(f.g);
         gt_netpoll_shared();
     }
-    if (child)
+    if (child) {
         gt_alloc_fork_child(f.mcache);
+        forking = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* whoever had it is not here */
+    }
     gt_unlock(&F.lock, GT_RANK_NONE);
     if (f.g && !child)
         gt_rt_leave(f.g);
@@ -247,6 +254,7 @@ static void streams_lock(struct gt_g *g)
         return;
     if (g) {
         gt_rt_enter(g);
+        pthread_mutex_lock(&forking);
         gt_wire(g, GT_W_FORK);
         gt_entersyscall(g);
     }
@@ -266,6 +274,7 @@ static void streams_unlock(struct gt_g *g, bool child)
     as_libc(streams_op, (void *)_IO_list_unlock);
     if (g) {
         gt_unwire(g);
+        pthread_mutex_unlock(&forking);
         gt_rt_leave(g);
     }
 }
