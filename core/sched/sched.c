@@ -626,8 +626,8 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
     store_rel(&m->kblocked, m->kmask & mask);
     m->kmask = mask;
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
-    store_rel(&m->kblocked,
-              mask); /* pairs with await_ms: what was taken before has been passed on */
+    /* pairs with await_ms: what was taken before has been passed on */
+    store_rel(&m->kblocked, mask);
 }
 
 static void execute(struct gt_m *m, struct gt_g *g)

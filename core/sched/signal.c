@@ -261,18 +261,25 @@ static void await_ms(gt_sigset grown)
             sys_nanosleep(20 * GT_US);
 }
 
+/* Until sysmon, which has been woken, has come to the round `want`. */
+static void await_round(_Atomic uint32_t *round, uint32_t want)
+{
+    while (load_acq(&gt_started)) {
+        uint32_t have = load_acq(round);
+        if ((int32_t)(have - want) >= 0)
+            return;
+        gt_futex_wait(round, have, GT_NEVER);
+    }
+}
+
 /* After a change under the lock: sysmon follows; what all block anew is waited for. */
 static void tell_sysmon(uint32_t want, gt_sigset grown)
 {
     if (!want)
         return;
     wake_sysmon();
-    while (grown && load_acq(&gt_started)) {
-        uint32_t have = load_acq(&S.mask_have);
-        if ((int32_t)(have - want) >= 0)
-            return;
-        gt_futex_wait(&S.mask_have, have, GT_NEVER);
-    }
+    if (grown)
+        await_round(&S.mask_have, want);
 }
 
 /* Counts a goroutine's change of mask; SIGNAL lock.  Returns the round to wait for, 0: nothing
@@ -371,12 +378,7 @@ static void fetch_held(gt_sigset unblocked)
         return;
     uint32_t want = add_acqrel(&S.route_want, 1) + 1;
     wake_sysmon();
-    while (load_acq(&gt_started)) {
-        uint32_t have = load_acq(&S.route_have);
-        if ((int32_t)(have - want) >= 0)
-            return;
-        gt_futex_wait(&S.route_have, have, GT_NEVER);
-    }
+    await_round(&S.route_have, want);
 }
 
 void gt_sig_setmask(struct gt_g *g, gt_sigset mask)

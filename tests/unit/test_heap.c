@@ -187,6 +187,16 @@ static uint64_t live_of(unsigned c)
     return st.BySize[c].Mallocs - st.BySize[c].Frees;
 }
 
+/* No object is in use, and no slot but those of the arenas' descriptors. */
+static void nothing_left(void)
+{
+    for (unsigned c = 0; c < GT_NCLASS; c++)
+        ck_assert_uint_eq(live_of(c), 0);
+    struct gt_heap_sizes z;
+    gt_heap_sizes(&z);
+    ck_assert_uint_eq(z.used % GT_ARENA_BYTES, GT_META_SLOTS * GT_SLOT_BYTES);
+}
+
 /* A model of 500 objects: all sizes, contents, what an address is. */
 START_TEST(test_one_owner)
 {
@@ -227,11 +237,7 @@ START_TEST(test_one_owner)
         if (o[k].p)
             ck_assert_int_eq(gt_mc_free(mc, o[k].p), GT_FREE_OK);
     gt_mc_flush(mc, false);
-    for (unsigned c = 0; c < GT_NCLASS; c++)
-        ck_assert_uint_eq(live_of(c), 0);
-    struct gt_heap_sizes z;
-    gt_heap_sizes(&z);
-    ck_assert_uint_eq(z.used % GT_ARENA_BYTES, GT_META_SLOTS * GT_SLOT_BYTES);
+    nothing_left();
 }
 END_TEST
 
@@ -331,11 +337,7 @@ START_TEST(test_lanes)
     gt_mc_ask(GT_DUE_FLUSH);
     gt_mc_flush_idle();
     gt_central_collect();
-    for (unsigned c = 0; c < GT_NCLASS; c++)
-        ck_assert_uint_eq(live_of(c), 0);
-    struct gt_heap_sizes z;
-    gt_heap_sizes(&z);
-    ck_assert_uint_eq(z.used % GT_ARENA_BYTES, GT_META_SLOTS * GT_SLOT_BYTES);
+    nothing_left();
 }
 END_TEST
 
