@@ -11,7 +11,7 @@
  *     tc_malloc, mi_malloc), and may give it to free.  A program that is only linked with one of
  *     them gets ours.
  *   the program defines malloc itself: then it is called directly, and what it does not define
- *     is libc's
+ *     is the next one's, as a rule libc's
  */
 #include "interpose/alloc.h"
 
@@ -117,17 +117,27 @@ static bool somebody_imports_own_calls(void)
     return false;
 }
 
-static void go_on_to(const struct link_map *lm)
+static bool go_on_to(const struct link_map *lm)
 {
     struct object o = object_of(lm);
     void *m = defined_in(&o, "malloc"), *c = defined_in(&o, "calloc");
     void *r = defined_in(&o, "realloc"), *f = defined_in(&o, "free");
     void *a = defined_in(&o, "memalign");
     if (!m || !c || !r || !f)
-        return;
+        return false;
     gt_next = (struct gt_next){(void *(*)(size_t))m, (void *(*)(size_t, size_t))c,
                                (void *(*)(void *, size_t))r, (void *(*)(size_t, size_t))a,
                                (void (*)(void *))f};
+    return true;
+}
+
+/* The first that the dynamic linker finds behind the program and this object: libc, or an allocator
+ * that the program is linked with, which then also answers what we do not (malloc_usable_size). */
+static void go_on_behind(void)
+{
+    for (const struct link_map *lm = _r_debug.r_map->l_next; lm; lm = lm->l_next)
+        if (lm->l_ld != _DYNAMIC && go_on_to(lm))
+            return;
 }
 
 static bool stand_aside(void)
@@ -136,11 +146,9 @@ static bool stand_aside(void)
         bool sanitizer = is_named(lm, sanitizers);
         if (!sanitizer && (!is_named(lm, allocators) || !somebody_imports_own_calls()))
             continue;
-        struct object o = object_of(lm);
-        if (!defined_in(&o, "malloc"))
+        if (!go_on_to(lm))
             continue;
         gt_warn("%s has a malloc of its own, which stays", lm->l_name);
-        go_on_to(lm);
         return true;
     }
     return false;
@@ -165,5 +173,8 @@ bool gt_alloc_decide(void)
     gt_heap_policy.limit = gt_cfg.gomemlimit;
     gt_heap_policy.lazy = !gt_cfg.madvdontneed;
     gt_alloc_debug = gt_cfg.clobberfree || gt_cfg.mallocguard || gt_cfg.allocfreetrace;
-    return gt_cfg.malloc && is_ours() && !stand_aside();
+    if (gt_cfg.malloc && is_ours())
+        return !stand_aside();
+    go_on_behind();
+    return false;
 }

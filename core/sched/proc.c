@@ -298,15 +298,34 @@ void gt_goexit(struct gt_g *g)
 static struct {
     struct gt_lock lock;      /* MAKER */
     struct gt_m *want;        /* MAKER lock: with nextp set, or a spare */
+    struct gt_m *unused;      /* MAKER lock: their kernel threads could not be made */
     _Atomic uint32_t note;    /* bumped with each request */
     _Atomic bool failed_once; /* warned; no spares any more */
 } K;
 
+static struct gt_m *unused_m(void)
+{
+    gt_lock(&K.lock, GT_RANK_MAKER);
+    struct gt_m *m = K.unused;
+    if (m)
+        K.unused = m->link;
+    gt_unlock(&K.lock, GT_RANK_MAKER);
+    return m;
+}
+
+static void put_unused_m(struct gt_m *m)
+{
+    gt_lock(&K.lock, GT_RANK_MAKER);
+    m->link = K.unused;
+    K.unused = m;
+    gt_unlock(&K.lock, GT_RANK_MAKER);
+}
+
 struct gt_m *gt_m_alloc(void)
 {
-    struct gt_m *m = gt_persistent_alloc(sizeof(*m));
-    if (!m)
-        return NULL;
+    struct gt_m *m = unused_m();
+    if (m || !(m = gt_persistent_alloc(sizeof(*m))))
+        return m;
     m->id = add_rlx(&gt_sched.mid, 1) + 1;
     m->rand = m->id * 0x2545f4914f6cdd1dull | 1;
     m->g0.is_g0 = true;
@@ -452,6 +471,8 @@ static void *maker(void *arg)
         if (r) {
             sub_acqrel(&gt_sched.nstarting, 1);
             p_without_m(m->nextp, m->nextspin, r);
+            m->spare = false;
+            put_unused_m(m);
         } else if (m->spare) { /* wait until it is on the idle list, or we would make another */
             while (!load_acq(&m->ready))
                 gt_futex_wait(&m->ready, 0, GT_NEVER);

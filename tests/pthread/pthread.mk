@@ -6,7 +6,7 @@
 # Each suite: T=pattern selects, GT_SO unset runs everything plain.
 
 TB := $(B)/tests
-T_LIBNAMES := libatfork libdtor liblazy libstatic libwrap
+T_LIBNAMES := libatfork libdtor libheap liblazy libstatic libwrap
 T_PROG_C := $(filter-out suite libplug $(T_LIBNAMES),\
 	$(basename $(notdir $(wildcard tests/pthread/*.c))))
 T_PROG_CC := $(filter-out $(T_LIBNAMES),$(basename $(notdir $(wildcard tests/pthread/*.cc))))
@@ -33,8 +33,10 @@ check-programs: $(T_FIXTURES) $(T_SUITES)
 
 $(addprefix $(TB)/pthread/,$(T_PROG_C)): $(TB)/pthread/%: tests/pthread/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $< -lm
+	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $< $(T_LDLIBS) -lm
 
+$(TB)/pthread/malloc_linked: $(TB)/pthread/libheap.so
+$(TB)/pthread/malloc_linked: T_LDLIBS = -L$(TB)/pthread -lheap -Wl,-rpath,'$$ORIGIN'
 $(TB)/pthread/once_nounwind: T_CFLAGS += -fno-asynchronous-unwind-tables -fno-exceptions
 
 $(addprefix $(TB)/pthread/,$(T_PROG_CC)): $(TB)/pthread/%: tests/pthread/%.cc
