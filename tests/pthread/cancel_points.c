@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* POSIX's cancellation points: each is cancelled while it waits, by a request that came before it,
  * and not while cancellation is off.  Then those that are none. */
-#include "tap.h"
+#include "waits.h"
 #include <aio.h>
-#include <fcntl.h>
 #include <mqueue.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -14,16 +12,14 @@
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/select.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <threads.h>
 #include <wchar.h>
 
-static int fd[2], file, id, child_go[2], ready;
+static int file, id, child_go[2], ready;
 static pid_t child;
 static sem_t sem;
 static pthread_mutex_t lock;
@@ -32,9 +28,6 @@ static mtx_t mtx;
 static cnd_t cnd;
 static pthread_t other;
 static mqd_t mq;
-static struct sockaddr_in tcp_at;
-static struct sockaddr_un un_at;
-static int client;
 static char byte, name[64];
 static FILE *stream;
 
@@ -42,16 +35,6 @@ static FILE *stream;
 
 static void nothing(void)
 {
-}
-
-static void make_pipe(void)
-{
-    EQ(pipe(fd), 0);
-}
-
-static void make_pair(void)
-{
-    EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 }
 
 static void put(void)
@@ -65,81 +48,10 @@ static void drop(void)
     close(fd[1]);
 }
 
-static void fill(int at)
-{
-    static char block[65536];
-
-    fcntl(at, F_SETFL, O_NONBLOCK);
-    while (write(at, block, sizeof block) > 0)
-        ;
-    while (write(at, block, 1) > 0)
-        ;
-    fcntl(at, F_SETFL, 0);
-}
-
-static void make_full_pipe(void)
-{
-    make_pipe();
-    fill(fd[1]);
-}
-
-static void make_full_pair(void)
-{
-    make_pair();
-    fill(fd[1]);
-}
-
-static void drain(void)
-{
-    static char block[1 << 20];
-
-    fcntl(fd[0], F_SETFL, O_NONBLOCK);
-    while (read(fd[0], block, sizeof block) > 0)
-        ;
-}
-
-static void make_listener(void)
-{
-    socklen_t n = sizeof tcp_at;
-
-    tcp_at = (struct sockaddr_in){.sin_family = AF_INET};
-    tcp_at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-    fd[1] = -1;
-    EQ(bind(fd[0], (struct sockaddr *)&tcp_at, sizeof tcp_at), 0);
-    EQ(listen(fd[0], 5), 0);
-    EQ(getsockname(fd[0], (struct sockaddr *)&tcp_at, &n), 0);
-}
-
-static void connect_to(void)
-{
-    fd[1] = socket(AF_INET, SOCK_STREAM, 0);
-    EQ(connect(fd[1], (struct sockaddr *)&tcp_at, sizeof tcp_at), 0);
-}
-
-static void make_full_backlog(void)
-{
-    static int n;
-
-    un_at = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(un_at.sun_path + 1, sizeof un_at.sun_path - 1, "gt-can-%d-%d", getpid(), n++);
-    fd[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    EQ(bind(fd[0], (struct sockaddr *)&un_at, sizeof un_at), 0);
-    EQ(listen(fd[0], 0), 0);
-    client = socket(AF_UNIX, SOCK_STREAM, 0);
-    EQ(connect(client, (struct sockaddr *)&un_at, sizeof un_at), 0);
-    fd[1] = socket(AF_UNIX, SOCK_STREAM, 0);
-}
-
-static void accept_one(void)
-{
-    close(accept(fd[0], NULL, NULL));
-}
-
 static void drop_backlog(void)
 {
     drop();
-    close(client);
+    close(backlog);
 }
 
 static void make_file(void)

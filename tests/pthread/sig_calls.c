@@ -2,11 +2,9 @@
 /* Every call that signal(7) names, interrupted by a handler with and without SA_RESTART while a
  * thread waits in it: what it returns is printed, so the plain run is the judge.  A call that goes
  * on is then given what it waits for. */
-#include "tap.h"
-#include <fcntl.h>
+#include "waits.h"
 #include <linux/futex.h>
 #include <mqueue.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -17,15 +15,13 @@
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/sem.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <threads.h>
 
-static int fd[2], ready, over, handled, id, lock_fd, child_go[2];
+static int ready, over, handled, id, lock_fd, child_go[2];
 static pid_t child;
 static sem_t sem;
 static int word;
@@ -90,16 +86,6 @@ static void put_byte(void)
     EQ(write(fd[1], "x", 1), 1);
 }
 
-static void make_pipe(void)
-{
-    EQ(pipe(fd), 0);
-}
-
-static void make_pair(void)
-{
-    EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-}
-
 static void make_datagrams(void)
 {
     EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), 0);
@@ -111,56 +97,13 @@ static void make_timed_pair(void)
 
     make_pair();
     EQ(setsockopt(fd[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
-    EQ(setsockopt(fd[0], SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t), 0);
-}
-
-static void fill(int at)
-{
-    static char block[65536];
-
-    fcntl(at, F_SETFL, O_NONBLOCK);
-    while (write(at, block, sizeof block) > 0)
-        ;
-    while (write(at, block, 1) > 0)
-        ;
-    fcntl(at, F_SETFL, 0);
-}
-
-static void make_full_pipe(void)
-{
-    make_pipe();
-    fill(fd[1]);
-}
-
-static void make_full_pair(void)
-{
-    make_pair();
-    fill(fd[0]);
+    EQ(setsockopt(fd[1], SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t), 0);
 }
 
 static void make_full_timed_pair(void)
 {
     make_timed_pair();
-    fill(fd[0]);
-}
-
-static void drain(int at)
-{
-    static char block[1 << 20];
-
-    fcntl(at, F_SETFL, O_NONBLOCK);
-    while (read(at, block, sizeof block) > 0)
-        ;
-}
-
-static void drain_pipe(void)
-{
-    drain(fd[0]);
-}
-
-static void drain_pair(void)
-{
-    drain(fd[1]);
+    fill();
 }
 
 static long c_write(void)
@@ -170,7 +113,7 @@ static long c_write(void)
 
 static long c_send(void)
 {
-    return send(fd[0], "y", 1, 0);
+    return send(fd[1], "y", 1, 0);
 }
 
 static long c_sendmsg(void)
@@ -178,22 +121,7 @@ static long c_sendmsg(void)
     struct iovec v = {&byte, 1};
     struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 
-    return sendmsg(fd[0], &m, 0);
-}
-
-static struct sockaddr_in tcp_at;
-
-static void make_listener(void)
-{
-    socklen_t n = sizeof tcp_at;
-
-    tcp_at = (struct sockaddr_in){.sin_family = AF_INET};
-    tcp_at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-    EQ(bind(fd[0], (struct sockaddr *)&tcp_at, sizeof tcp_at), 0);
-    EQ(listen(fd[0], 5), 0);
-    EQ(getsockname(fd[0], (struct sockaddr *)&tcp_at, &n), 0);
-    fd[1] = -1;
+    return sendmsg(fd[1], &m, 0);
 }
 
 static void make_timed_listener(void)
@@ -209,37 +137,9 @@ static long c_accept(void)
     return accept(fd[0], NULL, NULL) >= 0 ? 1 : -1;
 }
 
-static void connect_to(void)
-{
-    fd[1] = socket(AF_INET, SOCK_STREAM, 0);
-    EQ(connect(fd[1], (struct sockaddr *)&tcp_at, sizeof tcp_at), 0);
-}
-
-/* a UNIX socket whose backlog is full: connect waits */
-static struct sockaddr_un un_at;
-static int clients[8];
-
-static void make_full_backlog(void)
-{
-    un_at = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(un_at.sun_path + 1, sizeof un_at.sun_path - 1, "gt-sig-%d", getpid());
-    fd[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    EQ(bind(fd[0], (struct sockaddr *)&un_at, sizeof un_at), 0);
-    EQ(listen(fd[0], 0), 0);
-    clients[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    EQ(connect(clients[0], (struct sockaddr *)&un_at, sizeof un_at), 0);
-    fd[1] = socket(AF_UNIX, SOCK_STREAM, 0);
-}
-
 static long c_connect(void)
 {
     return connect(fd[1], (struct sockaddr *)&un_at, sizeof un_at);
-}
-
-static void accept_one(void)
-{
-    close(accept(fd[0], NULL, NULL));
-    close(clients[0]);
 }
 
 static long c_poll(void)
@@ -718,10 +618,10 @@ static const struct call calls[] = {
     {"recvmmsg", make_datagrams, c_recvmmsg, put_byte},
     {"recv with a time-out", make_timed_pair, c_recv, put_byte},
     {"read with a time-out", make_timed_pair, c_read, put_byte},
-    {"write", make_full_pipe, c_write, drain_pipe},
-    {"send", make_full_pair, c_send, drain_pair},
-    {"sendmsg", make_full_pair, c_sendmsg, drain_pair},
-    {"send with a time-out", make_full_timed_pair, c_send, drain_pair},
+    {"write", make_full_pipe, c_write, drain},
+    {"send", make_full_pair, c_send, drain},
+    {"sendmsg", make_full_pair, c_sendmsg, drain},
+    {"send with a time-out", make_full_timed_pair, c_send, drain},
     {"accept", make_listener, c_accept, connect_to},
     {"accept with a time-out", make_timed_listener, c_accept, connect_to},
     {"connect", make_full_backlog, c_connect, accept_one},
@@ -793,7 +693,7 @@ static void clean_up(const struct call *c)
     if (c->release == end_child)
         waitpid(child, NULL, 0);
     if (c->release == accept_one)
-        close(clients[0]);
+        close(backlog);
 }
 
 static void try_call(const struct call *c, int flags)
