@@ -627,7 +627,8 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
     m->kmask = mask;
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
     /* pairs with await_ms: what was taken before has been passed on */
-    store_rel(&m->kblocked, mask);
+    store_seq(&m->kblocked, mask);
+    gt_sig_mask_done();
 }
 
 static void execute(struct gt_m *m, struct gt_g *g)

@@ -114,6 +114,7 @@ void gt_signal_boot(void);
 void gt_signal_boot_libc(void);
 void gt_sema_fork_child(void);
 void gt_signal_newg(struct gt_g *g);
+void gt_sig_mask_done(void);
 void gt_signal_exitg(struct gt_g *g);
 /* Its record is given up: what signals keep with it. */
 void gt_signal_freeg(struct gt_g *g);

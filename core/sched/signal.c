@@ -97,10 +97,13 @@ static struct {
     uint32_t ntimers[NSIG_ + 1]; /* SIGNAL lock: of each signal */
     uint32_t nblock[NSIG_ + 1];  /* SIGNAL lock: goroutines that block it */
     _Atomic uint32_t nlive;
-    _Atomic bool anymask;        /* some goroutine has ever blocked something */
-    _Atomic gt_sigset all_block; /* blocked by every goroutine: store release under the lock */
+    _Atomic bool anymask; /* some goroutine has ever blocked something */
+    _Atomic gt_sigset
+        all_block; /* blocked by every goroutine: under the lock; pairs with await_ms */
     _Atomic uint32_t mask_want;  /* bumped with each change of all_block; futex */
     _Atomic uint32_t mask_have;  /* sysmon: the last one that it has taken over; futex */
+    _Atomic uint32_t awaiting;   /* who are in await_ms; pairs with gt_sig_mask_done */
+    _Atomic uint32_t mask_done;  /* bumped when one of them may go on; futex */
     gt_sigset sysmon_mask;       /* sysmon only */
     struct gt_ksigaction setxid; /* libc's handlers of 32 and 33 */
     struct gt_ksigaction sigcancel;
@@ -256,9 +259,26 @@ static void await_ms(gt_sigset grown)
 {
     struct gt_g *g = gt_self();
     grown &= GT_SIG_QUIET & ~RESERVED; /* an M that rests blocks no fault */
+    if (!grown)
+        return;
+    add_seq(&S.awaiting, 1);
     for (struct gt_m *m = load_acq(&gt_sched.allm); m; m = m->alllink)
-        while ((!g || m != g->m) && (grown & load_acq(&S.all_block) & ~load_acq(&m->kblocked)))
-            sys_nanosleep(20 * GT_US);
+        while (!g || m != g->m) {
+            uint32_t done = load_acq(&S.mask_done);
+            if (!(grown & load_seq(&S.all_block) & ~load_seq(&m->kblocked)))
+                break;
+            gt_futex_wait(&S.mask_done, done, GT_NEVER);
+        }
+    add_seq(&S.awaiting, -1u);
+}
+
+/* An M has taken a mask, or fewer signals are blocked by all. */
+void gt_sig_mask_done(void)
+{
+    if (likely(!load_seq(&S.awaiting)))
+        return;
+    add_acqrel(&S.mask_done, 1);
+    gt_futex_wake(&S.mask_done, INT32_MAX);
 }
 
 /* Until sysmon, which has been woken, has come to the round `want`. */
@@ -296,7 +316,8 @@ static uint32_t count_mask(gt_sigset old, gt_sigset new, gt_sigset *grown)
     *grown = all & ~was;
     if (all == was)
         return 0;
-    store_rel(&S.all_block, all);
+    store_seq(&S.all_block, all);
+    gt_sig_mask_done();
     return add_acqrel(&S.mask_want, 1) + 1;
 }
 
@@ -1306,4 +1327,5 @@ void gt_signal_fork_child(struct gt_g *g)
     gt_memset(S.nblock, 0, sizeof(S.nblock));
     store_rlx(&S.nlive, 0);
     store_rlx(&S.all_block, 0);
+    store_rlx(&S.awaiting, 0);
 }
