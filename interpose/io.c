@@ -17,7 +17,15 @@
 #include "core/sched/signal.h"
 #include "interpose/io.h"
 
+#include <linux/magic.h>
 #include <netinet/in.h>
+#include <sys/file.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 
 /* ---- what a descriptor is ---- */
 
@@ -242,6 +250,75 @@ static void io_own_sigpipe(struct gt_g *g)
         gt_sig_send(g, SIGPIPE, &si);
 }
 
+/* ---- signals that come with a call which they cannot end ----
+ *
+ * A call that a signal stops before it was made looks like one that the kernel has ended.  Where
+ * the kernel never does that, the signal came before the call: the handlers run, then it is made.
+ */
+
+/* A regular file of this machine: transfers and fsync wait for the disk, whatever happens. */
+static bool local_file(int fd)
+{
+    struct stat st;
+    struct statfs fs;
+    if (GT_SYS3(SYS_fstat, fd, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
+        GT_SYS3(SYS_fstatfs, fd, &fs, 0) < 0)
+        return false;
+    switch (fs.f_type) { /* those that ask another process or machine */
+    case FUSE_SUPER_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case CEPH_SUPER_MAGIC:
+        return false;
+    }
+    return true;
+}
+
+/* Only a FIFO and some devices keep open() waiting; those of major number 1 (null, zero, random)
+ * do not. */
+static bool opens_at_once(int dir, const char *path)
+{
+    struct stat st;
+    if (GT_SYS6(SYS_newfstatat, dir, path, &st, 0, 0, 0) < 0)
+        return true;
+    return !S_ISFIFO(st.st_mode) && (!S_ISCHR(st.st_mode) || major(st.st_rdev) == 1);
+}
+
+static bool semop_at_once(const struct sembuf *ops, size_t n)
+{
+    struct sembuf op;
+    for (size_t i = 0; i < n; i++)
+        if (!gt_arch_copy_user(&op, ops + i, sizeof(op)) || !(op.sem_flg & IPC_NOWAIT))
+            return false;
+    return true;
+}
+
+/* Is it a call that the kernel never ends with EINTR? */
+static bool at_once(long nr, long a, long b, long c, long d, long e)
+{
+    if (gt_disk_call(nr))
+        return local_file((int)a);
+    switch (nr) {
+    case SYS_openat:
+        return opens_at_once((int)a, (const char *)b);
+    case SYS_wait4:
+        return c & WNOHANG;
+    case SYS_waitid:
+        return d & WNOHANG;
+    case SYS_flock:
+        return b & LOCK_NB;
+    case SYS_msgsnd:
+        return d & IPC_NOWAIT;
+    case SYS_msgrcv:
+        return e & IPC_NOWAIT;
+    case SYS_semop:
+        return semop_at_once((const struct sembuf *)b, (size_t)c);
+    }
+    return false;
+}
+
 long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
 {
     long r;
@@ -261,7 +338,7 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
                 continue;
             break;
         }
-        if (r == -EINTR && !io_interrupted(io))
+        if (r == -EINTR && (!io_interrupted(io) || local_file(io->fd)))
             continue;
         if (io->pd)
             gt_netpoll_pass(io->pd, io->dir);
@@ -313,7 +390,7 @@ long gt_io_announced(struct gt_g *g, bool restart, long nr, long a, long b, long
     for (;;) {
         long r = gt_disk_call(nr) ? gt_disk_syscall(g, nr, a, b, c, d, e, f)
                                   : gt_syscall_blocking(g, nr, a, b, c, d, e, f);
-        if (r != -EINTR || gt_intr(g, restart))
+        if (r != -EINTR || (gt_intr(g, restart) && !at_once(nr, a, b, c, d, e)))
             return r;
     }
 }
