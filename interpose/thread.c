@@ -292,8 +292,7 @@ GT_EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
     int r = first ? REAL(pthread_getattr_np)(t, attr) : pthread_attr_init(attr);
     if (r)
         return r;
-    if (!first) { /* what was asked for; the stack may be longer, and may hold its guard inside that
-                   */
+    if (!first) { /* what was asked for; the stack may be longer */
         char *top = gt_stack_top(g);
         size_t size = GT_MIN((size_t)(top - g->stack_lo), g->stack_asked);
         pthread_attr_setstack(attr, top - size, size);

@@ -9,9 +9,11 @@
  * because each costs two mappings and vm.max_map_count ends at 32,753 of them (PRIOR-ART.md, 5).
  * Beyond the budget stacks have no guard.
  *
- * Page tables: with an 8 MiB stride the guard mark and the neighbour's top page would lie in
- * different page-table pages, which then cost as much as the stack.  So slabs of large stacks begin
- * 1 MiB off a 2 MiB boundary: the top page of stack i and the guard of stack i+1 share one.
+ * Page tables: where a stack begins at a 2 MiB boundary, the guard mark and the neighbour's top
+ * page lie in different page-table pages, which then cost as much as the stack.  So large stacks
+ * are whole page tables, and their slabs begin 1 MiB off a 2 MiB boundary: the top page of stack i
+ * and the guard of stack i+1 share one, until the guards of a slab add up to 1 MiB.  The guard lies
+ * outside of what was asked for: programs compare pthread_getattr_np()'s size with that.
  *
  * Locks: STACKS, a leaf; no thread block is dropped under it.  Runs on any stack.
  */
@@ -83,9 +85,9 @@ static struct pool *find_pool(size_t stride, size_t guard)
     return p;
 }
 
-static bool big(size_t stride)
+static bool big(const struct pool *p)
 {
-    return stride % PT_SPAN == 0;
+    return (p->stride - p->guard) % PT_SPAN == 0;
 }
 
 /* How much to reserve at once: little where address space is limited (RLIMIT_AS), because libc and
@@ -107,7 +109,7 @@ static bool new_slab(struct pool *p)
 {
     size_t n = slab_bytes(p->stride) / p->stride;
     for (; n; n /= 8) {
-        size_t extra = big(p->stride) ? PT_SPAN : 0;
+        size_t extra = big(p) ? PT_SPAN : 0;
         char *m = sys_mmap(NULL, n * p->stride + extra, PROT_READ | PROT_WRITE,
                            MAP_NORESERVE | MAP_STACK);
         if (gt_sys_is_err(m))
@@ -202,8 +204,8 @@ struct gt_stack *gt_stack_alloc(size_t size, size_t guard)
     size_t stride = GT_ALIGN_UP(size, GT_PAGE) + guard;
     if (size < 16384 || stride < size)
         return NULL;
-    if (size >= PT_SPAN / 2) /* the guard lies inside, so that strides stay whole page tables */
-        stride = GT_ALIGN_UP(GT_ALIGN_UP(size, GT_PAGE), PT_SPAN);
+    if (size >= PT_SPAN / 2)
+        stride = GT_ALIGN_UP(size, PT_SPAN) + guard;
     if (stride <= guard)
         return NULL;
     for (bool again = false;; again = true) {

@@ -168,6 +168,40 @@ static void process_defaults(void)
     EQ(pthread_attr_destroy(&was), 0);
 }
 
+static void *has_stack(void *arg)
+{
+    size_t asked = *(size_t *)arg, size = 0, guard = 0;
+    void *low = NULL;
+    pthread_attr_t a;
+
+    EQ(pthread_getattr_np(pthread_self(), &a), 0);
+    EQ(pthread_attr_getstack(&a, &low, &size), 0);
+    EQ(pthread_attr_getguardsize(&a, &guard), 0);
+    EQ(pthread_attr_destroy(&a), 0);
+    CHECK(size >= asked); /* libc may take a longer one that is left over */
+    EQ(guard, 4096);
+    CHECK((char *)&a > (char *)low && (char *)&a < (char *)low + size);
+    *(volatile char *)low = 1;
+    return NULL;
+}
+
+/* The guard is not a part of what was asked for. */
+static void stack_sizes(void)
+{
+    static size_t asked[] = {64ul << 10, 1ul << 20, 2ul << 20, 8ul << 20, 10ul << 20, 64ul << 20};
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+        pthread_attr_t a;
+        pthread_t t;
+
+        EQ(pthread_attr_init(&a), 0);
+        EQ(pthread_attr_setstacksize(&a, asked[i]), 0);
+        EQ(pthread_create(&t, &a, has_stack, &asked[i]), 0);
+        EQ(pthread_join(t, NULL), 0);
+        EQ(pthread_attr_destroy(&a), 0);
+    }
+}
+
 int main(void)
 {
     EQ(sched_getaffinity(0, sizeof(process_cpus), &process_cpus), 0);
@@ -175,5 +209,6 @@ int main(void)
     CASE(bad_priority);
     CASE(signal_mask);
     CASE(process_defaults);
+    CASE(stack_sizes);
     return 0;
 }
