@@ -226,22 +226,32 @@ static GT_NOINLINE void attend_free(void *p, struct gt_g *g, uintptr_t pc, bool 
         free_slow(p, pc);
 }
 
+/* Not an object of the caller's own: another mcache's, or something else.  g: in whose runtime
+ * section it is, or NULL. */
+static GT_NOINLINE void free_others(void *p, uintptr_t pc, struct gt_g *g, struct gt_mcache *mc)
+{
+    bool done = likely(mc != NULL) && gt_mc_free_remote(mc, p);
+    if (g && unlikely(leave_rt(g)))
+        attend_free(p, g, pc, done);
+    else if (!done)
+        free_slow(p, pc);
+}
+
 void gt_alloc_free(void *p, uintptr_t pc)
 {
     struct gt_g *g = gt_tls.g;
-    bool done = false;
+    struct gt_mcache *mc = gt_tls.mcache;
     if (g) {
         store_rlx(&g->in_rt, load_rlx(&g->in_rt) + 1);
         GT_COMPILER_BAR(); /* as in gt_rt_enter */
-        struct gt_mcache *mc = load_rlx(&g->m->mcache);
-        done = likely(mc != NULL) && gt_mc_free_fast(mc, p);
-        if (unlikely(leave_rt(g))) {
-            attend_free(p, g, pc, done);
+        mc = load_rlx(&g->m->mcache);
+        if (likely(mc != NULL) && likely(gt_mc_free_fast(mc, p))) {
+            if (unlikely(leave_rt(g)))
+                attend_free(p, g, pc, true);
             return;
         }
     }
-    if (!done)
-        free_slow(p, pc);
+    free_others(p, pc, g, mc);
 }
 
 GT_EXPORT void free(void *p)

@@ -195,24 +195,33 @@ void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s)
     while (!cas_rel(&mc->inbox, &old, s)); /* pairs with the owner's xchg */
 }
 
+static void collect_word(struct gt_span *s, uint32_t w)
+{
+    uint64_t r = xchg_acq(&s->remote[w], 0), twice = r & ~s->bits[w].live;
+    if (unlikely(twice))
+        gt_mem_error(GT_MEM_DOUBLE, gt_span_object(s, w * 64 + (unsigned)__builtin_ctzll(twice)));
+    s->bits[w].live &= ~r;
+    s->nfree += gt_popcount(r);
+    if (w == s->win) {
+        s->word |= r;
+        s->fresh = false;
+    } else {
+        s->bits[w].own |= r;
+    }
+}
+
 void gt_span_collect(struct gt_span *s)
 {
-    uint32_t n = (s->count + 63u) / 64;
-    s->nfree += xchg_acqrel(&s->pending, 0);
-    for (uint32_t w = 0; w < n; w++) {
-        uint64_t r = load_rlx(&s->remote[w]) ? xchg_acq(&s->remote[w], 0) : 0;
-        uint64_t twice = r & ~s->bits[w].live;
-        if (unlikely(twice))
-            gt_mem_error(GT_MEM_DOUBLE,
-                         gt_span_object(s, w * 64 + (unsigned)__builtin_ctzll(twice)));
-        s->bits[w].live &= ~r;
-        if (w == s->win) {
-            s->word |= r;
-            s->fresh &= !r;
-        } else {
-            s->bits[w].own |= r;
-        }
-    }
+    for (uint64_t words = xchg_acqrel(&s->told, 0); words; words &= words - 1)
+        collect_word(s, (uint32_t)__builtin_ctzll(words));
+}
+
+uint64_t gt_span_remote_words(const struct gt_span *s)
+{
+    uint64_t words = 0;
+    for (uint32_t w = 0; w * 64 < s->count; w++)
+        words |= (uint64_t)(load_rlx(&s->remote[w]) != 0) << w;
+    return words;
 }
 
 bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
@@ -221,18 +230,41 @@ bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
     return w >> (idx & 63) & 1;
 }
 
-static enum gt_free remote_free(struct gt_span *s, uint32_t idx)
+/* Word w of s is not 0 any more: no one else says so, its bit in told is 0. */
+static GT_NOINLINE void tell(struct gt_span *s, uint32_t w)
 {
-    uint64_t bit = 1ull << (idx & 63);
-    if (or_acqrel(&s->remote[idx >> 6], bit) & bit)
-        return GT_FREE_DOUBLE;
-    if (add_acqrel(&s->pending, 1) == 0) {
-        struct gt_mcache *owner = load_acq(&s->owner);
-        gt_inbox_push(owner, s);
-        if (owner == &gt_central)
-            gt_central_collect();
-    }
-    return GT_FREE_OK;
+    if (add_acqrel(&s->told, 1ull << w) != 0)
+        return;
+    struct gt_mcache *owner = load_acq(&s->owner);
+    gt_inbox_push(owner, s);
+    if (owner == &gt_central)
+        gt_central_collect();
+}
+
+/* s is not the caller's.  False: the object is free. */
+static bool remote_free(struct gt_span *s, uint32_t idx)
+{
+    _Atomic uint64_t *word = &s->remote[idx >> 6];
+    uint64_t bit = 1ull << (idx & 63), r = load_rlx(word);
+    do
+        if (unlikely(r & bit) || unlikely(gt_span_is_free(s, idx)))
+            return false;
+    while (!cas_rel(word, &r, r | bit)); /* pairs with collect_word */
+    if (!r)
+        tell(s, idx >> 6);
+    return true;
+}
+
+bool gt_mc_free_remote(struct gt_mcache *mc, void *ptr)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    uint32_t idx;
+    if (unlikely(!gt_in_arena(p)))
+        return false;
+    struct gt_span *s = gt_slot_of(p);
+    struct gt_mcache *owner = load_rlx(&s->owner);
+    return owner && owner != mc && gt_span_index(s, p & (GT_SLOT_BYTES - 1), &idx) &&
+           remote_free(s, idx);
 }
 
 /* s, of mc's, has room again, or nothing else: the right list. */
@@ -339,13 +371,14 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
         gt_mc_ask(GT_DUE_AGE);
     }
     gt_mc_attend(mc);
-    drain_inbox(mc);
     struct gt_span *s = mc->of[c].cur;
     if (s != &gt_span_none) {
         if (s->word || next_window(s))
             return s;
         list_add(&mc->full[c], s, GT_ON_FULL);
     }
+    if (!mc->partial[c].first) /* no sooner: the more a span has gathered, the cheaper */
+        drain_inbox(mc);
     s = mc->partial[c].first;
     if (s)
         list_del(&mc->partial[c], s);
@@ -440,7 +473,7 @@ static enum gt_free free_small(struct gt_mcache *mc, struct gt_span *s, uintptr_
     if (unlikely(gt_span_is_free(s, idx)))
         return GT_FREE_DOUBLE;
     if (load_acq(&s->owner) != mc)
-        return remote_free(s, idx);
+        return remote_free(s, idx) ? GT_FREE_OK : GT_FREE_DOUBLE;
     free_own(mc, s, idx, (void *)p);
     return GT_FREE_OK;
 }
@@ -719,9 +752,10 @@ static void recount(struct gt_span *s, void *own)
     struct gt_mcache *owner = load_rlx(&s->owner);
     if (s->state != GT_SPAN_SMALL)
         return;
+    store_rlx(&s->told, gt_span_remote_words(s)); /* who set a bit may not have come to tell */
     if (owner != own && owner != C.shared && owner != &gt_central)
         take_over(s);
-    else if (load_rlx(&s->pending)) /* who pushed may not have come to the inbox */
+    else if (load_rlx(&s->told)) /* nor who told, to push */
         gt_inbox_push(owner, s);
 }
 

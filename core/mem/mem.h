@@ -36,12 +36,18 @@
  * no memory: they come last.  An object is free just when it is not live; then it is kept by its
  * owner's mcache, or in own or word.
  *
- * A free by somebody who is not the owner sets the object's bit in remote[] and then adds 1 to
- * pending; who finds pending 0 pushes the span on its owner's inbox, and the owner takes it from
- * there when it runs out of objects: pending to 0, then the bits.  Only what came through pending
- * is counted in nfree, and a span goes back to the page heap only when nfree == nmalloc: so between
- * the bit and the push the span stays what it is.  One whose owner has changed meanwhile is passed
- * on.
+ * A free by somebody who is not the owner sets the object's bit in remote[].  Who sets the first
+ * one of a word says so in `told`, and who sets the first one of told pushes the span on its
+ * owner's inbox.  The owner takes it from there when it has no span with room: told to 0, then the
+ * words that it named.  So a word that is not 0 has one bit in told, or will have, and is not taken
+ * before:
+ *
+ *   word 0 --first bit--> told ------owner: told to 0------> taken --owner: word to 0--> word 0
+ *                          ^ more bits: nobody need be told      ^ these, too
+ *
+ * Only what was taken is counted in nfree, and a span goes back to the page heap only when nfree ==
+ * nmalloc: so between the bit and the push the span stays what it is.  One whose owner has changed
+ * meanwhile is passed on.
  */
 #ifndef GT_MEM_H
 #define GT_MEM_H
@@ -107,7 +113,7 @@ struct gt_span {
     uint8_t class;       /* 0: LARGE */
     uint8_t fresh;       /* what is in word has only zeros */
     /* rarely written */
-    _Atomic uint64_t *remote; /* objects that others freed: or, release; pairs with the taker */
+    _Atomic uint64_t *remote; /* objects that others freed: CAS, release; pairs with the taker */
     struct gt_span *prev, *next;
     char *start;
     char *limit; /* end of the last whole object */
@@ -119,7 +125,8 @@ struct gt_span {
     uint8_t zero;    /* the windows beyond seen have only zeros */
     GT_CACHE_ALIGN struct gt_bits inline_bits[GT_SPAN_BITS / 64];
     GT_CACHE_ALIGN _Atomic uint64_t inline_remote[GT_SPAN_BITS / 64];
-    _Atomic uint32_t pending;   /* frees by others since they were taken: add, acquire/release */
+    _Atomic uint64_t told;      /* words of remote that are not 0: add, acquire/release; the owner's
+                                   exchange pairs with it */
     struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
 };
 _Static_assert(sizeof(struct gt_span) == 256, "descriptors fill four cache lines");
@@ -348,6 +355,9 @@ enum gt_free {
     GT_FREE_NEVER,   /* in the heap, where no object is or was */
 };
 enum gt_free gt_mc_free(struct gt_mcache *mc, void *p);
+/* Gives back p, if it is an object of a span of another mcache's and nothing is unusual; false:
+ * take gt_mc_free. */
+bool gt_mc_free_remote(struct gt_mcache *mc, void *p);
 /* Gives up what it keeps at hand, and empty spans; trim: pages within its spans that hold free
  * objects only go back to the kernel, too.  Bytes of those. */
 size_t gt_mc_flush(struct gt_mcache *mc, bool trim);
@@ -400,6 +410,8 @@ void gt_central_fork_unlock(void);
 void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s);
 /* Moves what others freed to the span's own bits. */
 void gt_span_collect(struct gt_span *s);
+/* The words of s->remote that are not 0.  For a still heap, or a look. */
+uint64_t gt_span_remote_words(const struct gt_span *s);
 /* Gives the kernel the pages of s that hold free objects only.  Owner only.  Bytes. */
 size_t gt_span_trim(struct gt_span *s);
 /* Reads that a thread other than the owner may do while the owner writes: what they look at is the

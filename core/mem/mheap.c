@@ -330,7 +330,7 @@ static struct gt_span *make_span(struct arena *a, unsigned i, unsigned n)
     s->inside = 0;
     s->list = GT_ON_NONE;
     store_rlx(&s->owner, NULL);
-    store_rlx(&s->pending, 0);
+    store_rlx(&s->told, 0);
     for (unsigned k = 1; k < n; k++) {
         s[k].state = GT_SPAN_INSIDE;
         s[k].inside = (uint16_t)k;
