@@ -64,6 +64,7 @@
 #define NSIG_          64
 #define NTIMERS        256
 #define SPIN_SPAN      512 /* bytes of text that a spinning loop may take */
+#define SPIN_CHANGES   1 /* registers that it may change, of those that calls preserve: a counter */
 #define SIGSTACK       (64ul << 10)
 #define MAIN_STACK_MAX (1ul << 30)  /* of an unlimited one */
 #define ASIDE          (64ul << 10) /* bytes of the stack aside: a few are touched */
@@ -978,7 +979,8 @@ static void on_sigurg(struct gt_g *g, void *uc)
     if (att & GT_ATT_PREEMPT) {
         uintptr_t pc = gt_arch_uc_pc(uc);
         bool near = pc - g->spin_pc + SPIN_SPAN < 2ul * SPIN_SPAN;
-        store_rlx(&g->spins, near ? load_rlx(&g->spins) + 1 : 0);
+        bool same = gt_arch_uc_saved(uc, g->spin_saved) <= SPIN_CHANGES;
+        store_rlx(&g->spins, near && same ? load_rlx(&g->spins) + 1 : 0);
         g->spin_pc = pc;
     }
     bool async = cancels_here(g);

@@ -85,6 +85,19 @@ uintptr_t gt_arch_uc_sp(const void *uc)
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RSP];
 }
 
+unsigned gt_arch_uc_saved(const void *uc, uintptr_t seen[GT_ARCH_NSAVED])
+{
+    static const uint8_t saved[GT_ARCH_NSAVED] = {REG_RSP, REG_RBX, REG_RBP, REG_R12,
+                                                  REG_R13, REG_R14, REG_R15};
+    unsigned changed = 0;
+    for (unsigned i = 0; i < GT_ARCH_NSAVED; i++) {
+        uintptr_t now = (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[saved[i]];
+        changed += now != seen[i];
+        seen[i] = now;
+    }
+    return changed;
+}
+
 /* Bytes of the floating-point and extended state that the kernel saved. */
 static size_t xstate_size(const void *fp)
 {
