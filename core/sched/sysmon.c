@@ -5,7 +5,9 @@
  * Each tick (20 us while Ps are taken, backing off to 10 ms, to 2 ms while somebody waits for a P;
  * asleep while every P is idle):
  *   - a P in CALL for a whole tick, with work waiting: taken and handed on;
- *   - a P whose schedtick has not moved for 10 ms: its M runs (state R): SIGURG, if others wait to
+ *   - a P whose schedtick has not moved for 10 ms (2 ms when others wait), whose goroutine makes
+ * short calls: it is told to let others run when it next leaves the runtime;
+ *   - one that makes no calls, either: its M runs (state R): SIGURG, if others wait to
  * run; or it sleeps in a call that nobody announced (S, D): taken without a signal, which the
  * program would see as EINTR (PITFALLS 8): CAS RUN -> CLAIM;  membarrier;  in_rt still 0 and the
  * same goroutine -> CAS CLAIM -> IDLE: it is ours else CAS CLAIM -> RUN.   The M, at its next
@@ -151,11 +153,6 @@ static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
 
 static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
 {
-    if (p->seen_seq != GT_PW_SEQ(w)) {
-        p->seen_seq = GT_PW_SEQ(w);
-        p->seen_when = now;
-        return false;
-    }
     bool others = load_seq(&gt_sched.nmspinning) + load_seq(&gt_sched.npidle) > 0;
     if (gt_runqempty(p) && (others || !load_seq(&gt_sched.runqsize)) && now - p->seen_when < SLICE)
         return false;
@@ -168,26 +165,49 @@ static bool retake_call(struct gt_p *p, uint64_t w, int64_t now)
     return true;
 }
 
+/* A goroutine that makes one short call after another is in another call, or between two, at each
+ * look.  Its turn ends nevertheless: at its next way out of the runtime. */
+static enum found end_turn(struct gt_p *p, uint64_t w, int64_t now)
+{
+    if (gt_sched_idle() || now - p->turn_when < slice(p, w, now))
+        return FOUND_NOTHING;
+    struct gt_m *m = m_of(GT_PW_M(w));
+    struct gt_g *g = m ? load_acq(&m->curg) : NULL;
+    if (!g)
+        return FOUND_NOTHING;
+    p->turn_when = now;
+    or_acqrel(&g->attention, GT_ATT_PREEMPT);
+    return FOUND_BUSY;
+}
+
+static enum found look_at(struct gt_p *p, int64_t now)
+{
+    uint64_t w = load_acq(&p->word);
+    uint32_t tick = load_rlx(&p->schedtick), state = GT_PW_STATE(w);
+    if (state != GT_P_CALL && state != GT_P_RUN)
+        return FOUND_NOTHING;
+    bool turn = p->seen_tick == tick, stays = turn && p->seen_seq == GT_PW_SEQ(w);
+    p->seen_tick = tick;
+    p->seen_seq = GT_PW_SEQ(w);
+    if (!turn)
+        p->turn_when = now;
+    if (!stays) {
+        p->seen_when = now;
+        return turn ? end_turn(p, w, now) : FOUND_NOTHING;
+    }
+    if (state == GT_P_CALL)
+        return retake_call(p, w, now) ? FOUND_P : FOUND_NOTHING;
+    if (now - p->seen_when < slice(p, w, now))
+        return FOUND_NOTHING;
+    p->seen_when = now;
+    return look_at_running(p, w, now);
+}
+
 static enum found retake(int64_t now)
 {
     enum found most = FOUND_NOTHING, f;
     for (int i = 0; i < gt_sched.nprocs; i++) {
-        struct gt_p *p = gt_sched.allp[i];
-        uint64_t w = load_acq(&p->word);
-        uint32_t tick = load_rlx(&p->schedtick);
-        f = FOUND_NOTHING;
-        if (GT_PW_STATE(w) == GT_P_CALL) {
-            f = retake_call(p, w, now) ? FOUND_P : FOUND_NOTHING;
-        } else if (GT_PW_STATE(w) == GT_P_RUN) {
-            if (p->seen_tick != tick || p->seen_seq != GT_PW_SEQ(w)) {
-                p->seen_tick = tick;
-                p->seen_seq = GT_PW_SEQ(w);
-                p->seen_when = now;
-            } else if (now - p->seen_when >= slice(p, w, now)) {
-                p->seen_when = now;
-                f = look_at_running(p, w, now);
-            }
-        }
+        f = look_at(gt_sched.allp[i], now);
         most = GT_MAX(most, f);
     }
     return most;

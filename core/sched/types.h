@@ -241,8 +241,9 @@ struct gt_p {
     uint32_t nheap, capheap; /* TIMERS lock */
     _Atomic int64_t when0;   /* earliest deadline, INT64_MAX: none; store under the lock */
     /* sysmon's own notes */
-    uint32_t seen_tick;
+    uint32_t seen_tick; /* whose turn it is */
     uint32_t seen_seq;
+    int64_t turn_when; /* since when it was seen_tick, and both */
     int64_t seen_when;
 };
 
