@@ -149,38 +149,44 @@ static int compare(char *const stk[2])
     return T.tid_off && a->tp && b->tp ? unexplained : -1;
 }
 
+static void unmap_stacks(char *const stk[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (!gt_sys_is_err(stk[i]))
+            sys_munmap(stk[i], CAL_STACK);
+}
+
+/* 0; > 0: the block is not understood; < 0: two threads cannot be made, -errno. */
 static int calibrate(void)
 {
     pthread_attr_t at;
     pthread_t th[2];
     char *stk[2];
-    int made = 0, bad = -1;
+    int made = 0, bad = 0;
     char *resp = (char *)gt_os_real.resp_here();
     T.resp_off = resp ? resp - (char *)gt_arch_get_tp() : 0; /* static TLS: every thread's */
     for (int i = 0; i < 2; i++) {
         stk[i] = sys_mmap(NULL, CAL_STACK, PROT_READ | PROT_WRITE, MAP_NORESERVE);
-        if (gt_sys_is_err(stk[i]))
-            return -1;
+        bad = gt_sys_is_err(stk[i]) ? -ENOMEM : bad;
     }
     gt_os_real.pthread_attr_init(&at);
-    for (; made < 2; made++) {
+    for (; made < 2 && bad == 0; made++) {
         gt_os_real.pthread_attr_setstack(&at, stk[made], CAL_STACK);
-        if (gt_os_real.pthread_create(&th[made], &at, cal_thread, &gt_cal))
+        bad = -gt_os_real.pthread_create(&th[made], &at, cal_thread, &gt_cal);
+        if (bad)
             break;
     }
     for (int i = 0; i < made; i++)
         while (!load_acq(&gt_cal[i].up))
             sys_sched_yield();
-    if (made == 2) {
-        bad = compare(stk);
-    }
+    if (made == 2)
+        bad = compare(stk) != 0;
     store_rel(&cal_go, 1);
     gt_futex_wake(&cal_go, 2);
     for (int i = 0; i < made; i++)
         gt_os_real.pthread_join(th[i], NULL);
     gt_os_real.pthread_attr_destroy(&at);
-    for (int i = 0; i < 2; i++)
-        sys_munmap(stk[i], CAL_STACK);
+    unmap_stacks(stk);
     return bad;
 }
 
@@ -480,9 +486,15 @@ int gt_tcb_init(void)
     T.specific_off = r->db_specific ? r->db_specific[2] : 0;
     T.rseq_off = r->rseq_offset && r->rseq_size && *r->rseq_offset > 0 ? *r->rseq_offset : 0;
     T.tls_off = (char *)&gt_tls - (char *)gt_arch_get_tp();
-    if (T.size / 8 > MAX_WORDS || calibrate() != 0) {
-        gt_warn(
-            "this C library's thread block is not understood: threads stay kernel threads (1:1)");
+    int e = T.size / 8 > MAX_WORDS ? 1 : calibrate();
+    if (e) {
+        if (e > 0)
+            gt_warn("this C library's thread block is not understood: threads stay kernel threads "
+                    "(1:1)");
+        else
+            gt_warn("two kernel threads cannot be made now (%s, error %d): threads stay kernel "
+                    "threads (1:1)",
+                    e == -ENOMEM ? "no memory" : "limited", -e);
         return -ENOSYS;
     }
     int added = 0;
