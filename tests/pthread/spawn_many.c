@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Hundreds of posix_spawn calls in a row from several threads, with every file action and every
+/* A thousand posix_spawn calls in a row from several threads, with every file action and every
  * attribute; the new program says whether it got what was asked for. */
 #include "proc.h"
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 extern char **environ;
 
-enum { THREADS = 4, EACH = 40 };
+enum { THREADS = 4, EACH = 250 };
 
 static char self[512];
 
