@@ -109,10 +109,8 @@ bool gt_deadline(int clock, const struct timespec *abs, int64_t *when)
         return true;
     }
     int64_t ns =
-        abs->tv_sec >= INT64_MAX / GT_SEC / 2 ? INT64_MAX / 2 : abs->tv_sec * GT_SEC + abs->tv_nsec;
-    if (clock == CLOCK_REALTIME)
-        ns -= gt_realtime_offset();
-    *when = ns < 0 ? 0 : ns;
+        abs->tv_sec >= GT_REALTIME / GT_SEC ? GT_REALTIME - 1 : abs->tv_sec * GT_SEC + abs->tv_nsec;
+    *when = clock == CLOCK_REALTIME ? ns | GT_REALTIME : ns;
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Sleeping on a clock, and giving way.  A goroutine that sleeps is parked with a deadline on the
- * monotonic clock; other clocks are translated once, at the start.
+ * monotonic or the realtime clock; other clocks are translated once, at the start.
  */
 #include "core/sched/cputime.h"
 #include "interpose/io.h"
@@ -9,7 +9,7 @@
 
 long gt_io_sleep(struct gt_g *g, int64_t when)
 {
-    if (when >= 0 && when <= gt_nanotime()) {
+    if (when >= 0 && gt_deadline_ns(when) <= gt_nanotime()) {
         gt_gosched(g);
         return 0;
     }
@@ -57,9 +57,15 @@ static int64_t clock_now(clockid_t clock)
 static int64_t abs_deadline(clockid_t clock, const struct timespec *abs)
 {
     int64_t when;
+    if (clock == CLOCK_TAI) { /* whole seconds ahead of the realtime clock */
+        int64_t off = clock_now(CLOCK_TAI) - clock_now(CLOCK_REALTIME) + GT_SEC / 2;
+        struct timespec real = *abs;
+        real.tv_sec = GT_MAX(real.tv_sec - off / GT_SEC, 0);
+        return gt_deadline(CLOCK_REALTIME, &real, &when) ? when : 0;
+    }
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) { /* as far ahead as its clock says */
-        int64_t ahead = abs->tv_sec > INT64_MAX / GT_SEC / 2
-                            ? INT64_MAX / 2
+        int64_t ahead = abs->tv_sec > GT_REALTIME / GT_SEC / 2
+                            ? GT_REALTIME / 2
                             : abs->tv_sec * GT_SEC + abs->tv_nsec - clock_now(clock);
         return GT_MAX(gt_nanotime() + ahead, 0);
     }

@@ -30,8 +30,10 @@
 #define GT_PAGE           4096ul
 #define GT_COMPILER_BAR() __asm__ volatile("" ::: "memory")
 
-/* Nanoseconds on the monotonic clock.  A deadline is absolute; negative = never. */
-#define GT_NEVER ((int64_t)-1)
+/* Nanoseconds on the monotonic clock.  A deadline is absolute; negative = never.  With GT_REALTIME
+ * added it is one on the realtime clock, and follows when that clock is set. */
+#define GT_NEVER    ((int64_t)-1)
+#define GT_REALTIME ((int64_t)1 << 62)
 #define GT_MS    1000000ll
 #define GT_US    1000ll
 #define GT_SEC   1000000000ll

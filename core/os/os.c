@@ -13,12 +13,16 @@
 #include "core/os/sys.h"
 
 #define FUTEX_WAIT_BITSET_PRIV (9 | 128)
+#define FUTEX_REALTIME         256
 #define FUTEX_WAKE_PRIV        (1 | 128)
 
 int gt_futex_wait(const _Atomic uint32_t *word, uint32_t val, int64_t when)
 {
-    struct timespec ts = {.tv_sec = when / GT_SEC, .tv_nsec = when % GT_SEC};
-    return sys_futex(word, FUTEX_WAIT_BITSET_PRIV, val, when < 0 ? NULL : &ts, NULL, 0xffffffffu);
+    bool real = when >= 0 && (when & GT_REALTIME);
+    int64_t ns = real ? when - GT_REALTIME : when;
+    struct timespec ts = {.tv_sec = ns / GT_SEC, .tv_nsec = ns % GT_SEC};
+    return sys_futex(word, FUTEX_WAIT_BITSET_PRIV | (real ? FUTEX_REALTIME : 0), val,
+                     when < 0 ? NULL : &ts, NULL, 0xffffffffu);
 }
 
 int gt_futex_wake(const _Atomic uint32_t *word, int n)
@@ -79,9 +83,12 @@ int64_t gt_nanotime(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-int64_t gt_realtime_offset(void)
+int64_t gt_deadline_ns(int64_t when)
 {
-    return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+    if (when < 0 || !(when & GT_REALTIME))
+        return when;
+    int64_t ahead = when - GT_REALTIME - clock_ns(CLOCK_REALTIME);
+    return GT_MAX(gt_nanotime() + ahead, 0);
 }
 
 /* Reads a small file into buf, NUL-terminated.  Bytes read, or < 0. */

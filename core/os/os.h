@@ -11,7 +11,7 @@
 #include "core/base/atomic.h"
 #include "core/base/base.h"
 
-/* Sleeps while *word == val, until woken or the deadline (monotonic ns, negative = never).
+/* Sleeps while *word == val, until woken or the deadline (GT_NEVER, GT_REALTIME: base.h).
  * Returns 0 (woken, or spuriously), -EAGAIN (word differed), -ETIMEDOUT, -EINTR.
  * Source: futex(2), FUTEX_WAIT_BITSET takes an absolute time. */
 int gt_futex_wait(const _Atomic uint32_t *word, uint32_t val, int64_t when);
@@ -23,8 +23,8 @@ int64_t gt_nanotime(void);
 void gt_clock_init(void);
 /* clock_gettime through the vDSO, before gt_clock_init by system call.  0 or -errno. */
 extern int (*gt_vdso_gettime)(clockid_t, struct timespec *);
-/* Realtime - monotonic, now. */
-int64_t gt_realtime_offset(void);
+/* A deadline in monotonic ns, as the clocks stand now. */
+int64_t gt_deadline_ns(int64_t when);
 
 /* CPUs in the affinity mask, limited by the cgroup quota (rounded up), at least 1. */
 int gt_ncpu(void);

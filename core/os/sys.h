@@ -79,6 +79,14 @@ static inline int sys_eventfd2(unsigned init, int flags)
 {
     return (int)GT_SYS3(SYS_eventfd2, init, flags, 0);
 }
+static inline int sys_timerfd_create(int clock, int flags)
+{
+    return (int)GT_SYS3(SYS_timerfd_create, clock, flags, 0);
+}
+static inline int sys_timerfd_settime(int fd, int flags, const struct itimerspec *it)
+{
+    return (int)GT_SYS6(SYS_timerfd_settime, fd, flags, it, 0, 0, 0);
+}
 static inline int sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 {
     return (int)GT_SYS3(SYS_poll, fds, n, timeout_ms);

@@ -21,9 +21,14 @@
  * who succeeds) or poll (all woken).  Whoever takes it off wins its ticket under the PD lock; a
  * loser takes itself off.
  *
+ * While somebody waits for a time of the realtime clock, a timerfd in the same instance says when
+ * that clock is set.   Source: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET.
+ *
  * Locks: PD, one record; readies after it is released.
  */
 #include "core/sched/netpoll.h"
+
+#include <sys/timerfd.h>
 
 #include "core/sched/sched_int.h"
 
@@ -33,6 +38,9 @@
 #define NEVENTS 128
 #define EVENTS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define OLD_MS  100
+
+#define TAG_BREAK UINT64_MAX
+#define TAG_CLOCK (UINT64_MAX - 1)
 
 struct gt_pollwait {
     struct gt_pollwait *next, *prev; /* PD lock */
@@ -49,18 +57,19 @@ typedef _Atomic(struct gt_pollfd *) slot_t;
 
 static struct {
     int epfd, evfd;
+    _Atomic int clockfd; /* -1: none yet; store release by watch_clock, under the lock */
     _Atomic bool inited;
     _Atomic(slot_t *) block[L1];
     _Atomic(struct gt_pollfd *) *index; /* record of an index; reserved address space */
     _Atomic uint32_t nindex;
-    struct gt_lock lock; /* free list (leaf) */
+    struct gt_lock lock; /* free list, the making of clockfd (leaf) */
     struct gt_pollfd *free;
     _Atomic uint32_t waiters;
     _Atomic uint32_t ndetached;
     _Atomic uint32_t breaking; /* a break is under way: xchg; pairs with the drain in netpoll */
     bool no_pwait2;
     uint32_t sweep;
-} N;
+} N = {.clockfd = -1};
 
 #define MAX_INDEX (1u << 21)
 
@@ -443,11 +452,11 @@ static bool is_detached(int fd)
 
 bool gt_netpoll_is_own(int fd)
 {
-    if (!load_rlx(&N.inited) || fd < 64)
-        return load_rlx(&N.inited) && (fd == N.epfd || fd == N.evfd);
-    if (fd == N.epfd || fd == N.evfd)
+    if (!load_rlx(&N.inited) || fd < 0)
+        return false;
+    if (fd == N.epfd || fd == N.evfd || fd == load_rlx(&N.clockfd))
         return true;
-    return load_rlx(&N.ndetached) != 0 && is_detached(fd);
+    return fd >= 64 && load_rlx(&N.ndetached) != 0 && is_detached(fd);
 }
 
 /* ---- polling ---- */
@@ -473,8 +482,47 @@ static int make_fds(void)
     }
     N.epfd = move_high(ep);
     N.evfd = move_high(ev);
-    struct epoll_event e = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = TAG_BREAK};
     return sys_epoll_ctl(N.epfd, EPOLL_CTL_ADD, N.evfd, &e);
+}
+
+/* A timer that is never due.  -1: no descriptor, or not on this kernel. */
+static int make_clockfd(void)
+{
+    int fd = sys_timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    struct itimerspec never = {.it_value.tv_sec = GT_REALTIME / GT_SEC};
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = TAG_CLOCK};
+    fd = move_high(fd);
+    if (sys_timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never) == 0 &&
+        sys_epoll_ctl(N.epfd, EPOLL_CTL_ADD, fd, &e) == 0)
+        return fd;
+    sys_close(fd);
+    return -1;
+}
+
+void gt_netpoll_watch_clock(void)
+{
+    add_acqrel(&N.waiters, 1); /* somebody polls, also when nobody is idle */
+    if (likely(load_acq(&N.clockfd) >= 0) || !load_rlx(&N.inited))
+        return;
+    gt_lock(&N.lock, GT_RANK_NONE);
+    if (load_rlx(&N.clockfd) < 0)
+        store_rel(&N.clockfd, make_clockfd());
+    gt_unlock(&N.lock, GT_RANK_NONE);
+}
+
+void gt_netpoll_unwatch_clock(void)
+{
+    sub_acqrel(&N.waiters, 1);
+}
+
+static void clock_event(void)
+{
+    uint64_t v;
+    if (sys_read(load_acq(&N.clockfd), &v, sizeof(v)) == -ECANCELED)
+        gt_timer_clock_set();
 }
 
 int gt_netpoll_init(void)
@@ -552,11 +600,12 @@ struct gt_g *gt_netpoll(int64_t delay_ns)
     struct ready out = {0};
     int n = epoll(ev, delay_ns);
     for (int i = 0; i < n; i++) {
-        if (ev[i].data.u64 != UINT64_MAX) {
+        if (ev[i].data.u64 == TAG_CLOCK) {
+            clock_event();
+        } else if (ev[i].data.u64 != TAG_BREAK) {
             event(ev[i].events, ev[i].data.u64, &out);
-            continue;
-        }
-        if (delay_ns != 0) { /* a break is for the one who blocks: a glance leaves it there */
+        } else if (delay_ns !=
+                   0) { /* a break is for the one who blocks: a glance leaves it there */
             uint64_t v;
             sys_read(N.evfd, &v, sizeof(v));
             store_rel(&N.breaking, 0);
@@ -598,6 +647,9 @@ void gt_netpoll_fork_child(void)
     /* never epoll_ctl here: the instance is the parent's (PITFALLS 1) */
     sys_close(N.epfd);
     sys_close(N.evfd);
+    if (load_rlx(&N.clockfd) >= 0)
+        sys_close(load_rlx(&N.clockfd));
+    store_rlx(&N.clockfd, -1);
     uint32_t n = GT_MIN(load_rlx(&N.nindex), MAX_INDEX);
     for (uint32_t i = 0; i < n; i++) {
         struct gt_pollfd *pd = load_rlx(&N.index[i]);

@@ -116,7 +116,8 @@ void gt_netpoll_opened(int fd, enum gt_fdkind kind, unsigned flags);
 void gt_netpoll_closing(int fd);
 /* The same for every fd in [lo, hi]. */
 void gt_netpoll_closing_range(unsigned lo, unsigned hi);
-/* The runtime's own descriptors (epoll, eventfd): closefrom and close_range must spare them. */
+/* The runtime's own descriptors (epoll, eventfd, timerfd): closefrom and close_range must spare
+ * them. */
 bool gt_netpoll_is_own(int fd);
 
 /* A child has got copies of all descriptors: none is OWNED any more. */
@@ -128,6 +129,9 @@ int gt_netpoll_init(void);
  * goroutines to make READY. */
 struct gt_g *gt_netpoll(int64_t delay_ns);
 void gt_netpoll_break(void);
+/* Around a wait for a time of the realtime clock: gt_timer_clock_set is called when it is set. */
+void gt_netpoll_watch_clock(void);
+void gt_netpoll_unwatch_clock(void);
 bool gt_netpoll_inited(void);
 /* How many goroutines wait in it. */
 uint32_t gt_netpoll_waiters(void);

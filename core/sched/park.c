@@ -16,6 +16,7 @@
  *
  * Off a goroutine the sleeper waits on its note with a futex; the word decides all the same.
  */
+#include "core/sched/netpoll.h"
 #include "core/sched/sched_int.h"
 
 struct gt_parker *gt_parker_self(void)
@@ -136,8 +137,10 @@ enum gt_wake gt_park(struct gt_parker *pk, uint64_t ticket, enum gt_reason why, 
     if (v & GT_PK_OUTCOME)
         return (enum gt_wake)(v & GT_PK_OUTCOME);
     if (when >= 0) {
-        if (when <= gt_nanotime() && give_up(pk, ticket, GT_WAKE_TIMEOUT))
+        if (gt_deadline_ns(when) <= gt_nanotime() && give_up(pk, ticket, GT_WAKE_TIMEOUT))
             return GT_WAKE_TIMEOUT;
+        if (when & GT_REALTIME)
+            gt_netpoll_watch_clock();
         gt_timer_add(g, ticket, when);
     }
     store_rlx(&g->waitreason, why);
@@ -155,6 +158,8 @@ enum gt_wake gt_park(struct gt_parker *pk, uint64_t ticket, enum gt_reason why, 
     store_rlx(&g->waitreason, GT_R_NONE);
     if (when >= 0)
         gt_timer_del(g);
+    if (when >= 0 && (when & GT_REALTIME))
+        gt_netpoll_unwatch_clock();
     v = load_acq(&pk->word);
     if ((v & GT_PK_OUTCOME) == GT_WAKE_READY)
         add_rlx(&gt_wake_count[why], 1);

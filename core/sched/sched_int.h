@@ -75,6 +75,8 @@ struct gt_m *gt_m_init_main(void *own_tp);
 /* timer.c */
 void gt_timer_add(struct gt_g *g, uint64_t ticket, int64_t when);
 void gt_timer_del(struct gt_g *g);
+/* The realtime clock was set. */
+void gt_timer_clock_set(void);
 /* Runs what is due on p's heap; the next deadline, INT64_MAX: none. */
 int64_t gt_timer_run(struct gt_p *p, int64_t now);
 /* Earliest deadline of all Ps. */

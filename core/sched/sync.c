@@ -688,10 +688,12 @@ static int sem_sleep(_Atomic uint64_t *sem, bool front, int64_t when)
 static int sem_sleep_shared(_Atomic uint64_t *sem, int64_t when)
 {
     struct gt_g *g = gt_self();
-    struct timespec ts = {.tv_sec = when / GT_SEC, .tv_nsec = when % GT_SEC};
-    long to = when < 0 ? 0 : (long)&ts;
-    long r = g ? gt_syscall_blocking(g, SYS_futex, (long)sem, FUTEX_WAIT_BITSET, 0, to, 0, -1)
-               : gt_syscall6(SYS_futex, (long)sem, FUTEX_WAIT_BITSET, 0, to, 0, -1);
+    bool real = when >= 0 && (when & GT_REALTIME);
+    int64_t ns = real ? when - GT_REALTIME : when;
+    struct timespec ts = {.tv_sec = ns / GT_SEC, .tv_nsec = ns % GT_SEC};
+    long to = when < 0 ? 0 : (long)&ts, op = FUTEX_WAIT_BITSET | (real ? FUTEX_CLOCK_REALTIME : 0);
+    long r = g ? gt_syscall_blocking(g, SYS_futex, (long)sem, op, 0, to, 0, -1)
+               : gt_syscall6(SYS_futex, (long)sem, op, 0, to, 0, -1);
     return r == -ETIMEDOUT || r == -EINTR ? (int)r : 0;
 }
 

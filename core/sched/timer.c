@@ -8,6 +8,9 @@
  * otherwise, or timer_run, on any M, when it is due.  Firing wins the ticket with TIMEOUT; a stale
  * timer loses and does nothing.
  *
+ * A deadline on the realtime clock is on the heap by what it is in monotonic time; when that clock
+ * is set, the poller hears of it and all heaps are put in order anew.
+ *
  * Locks: TIMERS, one heap; ready() is called after it is released.
  */
 #include "core/sched/sched_int.h"
@@ -79,7 +82,8 @@ void gt_timer_add(struct gt_g *g, uint64_t ticket, int64_t when)
     gt_lock(&p->timers_lock, GT_RANK_TIMERS);
     if (p->nheap == p->capheap)
         grow(p);
-    g->timer.when = when;
+    g->timer.asked = when;
+    g->timer.when = gt_deadline_ns(when); /* read here, under the lock: see gt_timer_clock_set */
     g->timer.ticket = ticket;
     store_rlx(&g->timer.p, p);
     p->heap[p->nheap] = g;
@@ -138,6 +142,25 @@ int64_t gt_timer_run(struct gt_p *p, int64_t now)
         if (w.g)
             gt_goready(w.g, false);
     }
+}
+
+/* Whoever sets a deadline on the realtime clock holds the heap's lock while it reads the clocks: so
+ * it reads them as they are now, or is found on the heap here. */
+void gt_timer_clock_set(void)
+{
+    for (int i = 0; i < gt_sched.nprocs; i++) {
+        struct gt_p *p = gt_sched.allp[i];
+        gt_lock(&p->timers_lock, GT_RANK_TIMERS);
+        for (uint32_t k = 0; k < p->nheap; k++)
+            p->heap[k]->timer.when = gt_deadline_ns(p->heap[k]->timer.asked);
+        for (uint32_t k = p->nheap; k > 0; k--)
+            sift_down(p, k - 1);
+        publish_first(p);
+        gt_unlock(&p->timers_lock, GT_RANK_TIMERS);
+    }
+    int64_t first = gt_timer_first();
+    if (first != INT64_MAX)
+        gt_wake_netpoller(first);
 }
 
 int64_t gt_timer_first(void)

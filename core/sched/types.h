@@ -83,7 +83,8 @@ struct gt_parker {
 
 /* A timer of a sleeping goroutine; lives in its G. */
 struct gt_timer {
-    int64_t when;             /* heap lock */
+    int64_t when;             /* heap lock: monotonic ns */
+    int64_t asked;            /* heap lock: the deadline as it was given */
     uint64_t ticket;          /* heap lock */
     _Atomic(struct gt_p *) p; /* whose heap holds it; NULL: none.  Changed under that heap's lock */
     uint32_t idx;             /* heap lock: slot in the heap */

@@ -136,6 +136,14 @@ __attribute__((weak)) void gt_netpoll_break(void)
     add_acqrel(&fake_breaks, 1);
 }
 
+__attribute__((weak)) void gt_netpoll_watch_clock(void)
+{
+}
+
+__attribute__((weak)) void gt_netpoll_unwatch_clock(void)
+{
+}
+
 bool gt_random_yields;
 
 void gt_rt_yield_now_and_then(struct gt_g *g)

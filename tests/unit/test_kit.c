@@ -444,9 +444,12 @@ START_TEST(test_clock)
         ck_assert_int_le(now, after);
     }
     struct timespec ts;
-    int64_t a = gt_realtime_offset() + libc_now();
     clock_gettime(CLOCK_REALTIME, &ts);
-    ck_assert_int_lt(llabs(ts.tv_sec * GT_SEC + ts.tv_nsec - a), GT_SEC);
+    int64_t a = gt_deadline_ns((ts.tv_sec * GT_SEC + ts.tv_nsec) | GT_REALTIME);
+    ck_assert_int_lt(llabs(libc_now() - a), GT_SEC);
+    ck_assert_int_eq(gt_deadline_ns(GT_REALTIME), 0); /* long past */
+    ck_assert_int_eq(gt_deadline_ns(77), 77);
+    ck_assert_int_eq(gt_deadline_ns(GT_NEVER), GT_NEVER);
 }
 END_TEST
 
@@ -465,6 +468,12 @@ START_TEST(test_futex)
     int64_t when = gt_nanotime() + 20 * GT_MS;
     ck_assert_int_eq(gt_futex_wait(&word, 0, when), -ETIMEDOUT);
     ck_assert_int_ge(gt_nanotime(), when);
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    when = ts.tv_sec * GT_SEC + ts.tv_nsec + 20 * GT_MS;
+    ck_assert_int_eq(gt_futex_wait(&word, 0, when | GT_REALTIME), -ETIMEDOUT);
+    clock_gettime(CLOCK_REALTIME, &ts);
+    ck_assert_int_ge(ts.tv_sec * GT_SEC + ts.tv_nsec, when);
     ck_assert_int_eq(gt_futex_wake(&word, 1), 0);
     pthread_t t[3];
     for (int i = 0; i < 3; i++)

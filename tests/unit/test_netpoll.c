@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -808,9 +809,45 @@ START_TEST(test_close_and_open_under_visitors)
 }
 END_TEST
 
+/* One descriptor that tells of a clock that is set, made when it is first needed. */
+START_TEST(test_clock_watch)
+{
+    char path[64], text[512];
+    int found = -1, own = 0;
+    ck_assert_int_eq(gt_netpoll_init(), 0);
+    uint32_t before = gt_netpoll_waiters();
+    for (int round = 0; round < 2; round++) {
+        own = 0;
+        gt_netpoll_watch_clock();
+        ck_assert_uint_eq(gt_netpoll_waiters(), before + 1);
+        for (int fd = 0; fd < 1 << 20; fd++)
+            if (gt_netpoll_is_own(fd)) {
+                snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+                FILE *f = fopen(path, "r");
+                size_t n = fread(text, 1, sizeof text - 1, f);
+                fclose(f);
+                text[n] = '\0';
+                own++;
+                if (strstr(text, "settime flags: 03")) /* ABSTIME, CANCEL_ON_SET */
+                    found = fd;
+            }
+        gt_netpoll_unwatch_clock();
+        ck_assert_uint_eq(gt_netpoll_waiters(), before);
+        ck_assert_int_eq(own, 3);
+        ck_assert_int_ge(found, 64);
+        ck_assert_int_eq(fcntl(found, F_GETFD), FD_CLOEXEC);
+    }
+    gt_netpoll_fork_child(); /* it is the parent's */
+    ck_assert(!gt_netpoll_is_own(found) || fcntl(found, F_GETFD) >= 0);
+    gt_netpoll_watch_clock();
+    gt_netpoll_unwatch_clock();
+}
+END_TEST
+
 int main(void)
 {
     const struct unit_test tests[] = {
+        UNIT_TEST(test_clock_watch),
         UNIT_TEST(test_records),
         UNIT_TEST(test_own_descriptors),
         UNIT_TEST(test_hints),

@@ -222,6 +222,46 @@ START_TEST(test_wake_netpoller)
 }
 END_TEST
 
+/* ---- the realtime clock is set: what waits for a time of it moves, the rest stays ---- */
+
+static int64_t ahead; /* realtime - monotonic */
+
+static int fake_gettime(clockid_t clock, struct timespec *ts)
+{
+    int64_t ns = 1000 * GT_SEC + (clock == CLOCK_REALTIME ? ahead : 0);
+    *ts = (struct timespec){.tv_sec = ns / GT_SEC, .tv_nsec = ns % GT_SEC};
+    return 0;
+}
+
+START_TEST(test_clock_is_set)
+{
+    static const int64_t jumps[] = {2 * GT_SEC, -2 * GT_SEC, 500 * GT_SEC, -1000 * GT_SEC, 1};
+    int64_t real[300], was = 1000000 * GT_SEC;
+    uint64_t seed = unit_seed("test_clock_is_set");
+    gt_vdso_gettime = fake_gettime;
+    ahead = was;
+    for (int i = 0; i < 300; i++) {
+        model[i] = 1000 * GT_SEC + unit_below(&seed, 100) * GT_SEC;
+        real[i] = i % 3 ? model[i] + was : 0;
+        add(&fs[i], real[i] ? real[i] | GT_REALTIME : model[i]);
+    }
+    check_heap(&fake_p);
+    for (size_t k = 0; k < GT_ARRAY_LEN(jumps); k++) {
+        uint32_t wakes = load_acq(&fake_wakeps);
+        ahead += jumps[k];
+        gt_timer_clock_set();
+        ck_assert_uint_eq(load_acq(&fake_wakeps), wakes + 1); /* somebody may be due now */
+        check_heap(&fake_p);
+    }
+    for (int i = 0; i < 300; i++)
+        model[i] = GT_MAX(real[i] ? real[i] - ahead : model[i], 0);
+    for (int64_t now = 1500; now >= 0 && now < 1700; now += 7)
+        run_and_compare(300, now * GT_SEC);
+    ck_assert_uint_eq(fake_p.nheap, 0);
+    ck_assert_int_eq(gt_timer_first(), INT64_MAX);
+}
+END_TEST
+
 /* ---- sleepers whose deadline and whose wake come at the same time ---- */
 
 static struct gt_p heaps[2];
@@ -297,6 +337,7 @@ int main(void)
         UNIT_TEST(test_not_yet_asleep),
         UNIT_TEST(test_first_of_all_ps),
         UNIT_TEST(test_wake_netpoller),
+        UNIT_TEST(test_clock_is_set),
         UNIT_TEST(test_wakes_and_deadlines_race),
     };
     return UNIT_MAIN("timer", setup, tests);
