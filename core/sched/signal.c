@@ -24,9 +24,10 @@
  *
  * Process-directed signals go to a goroutine in sigwait for it, else to G1 when it does not block
  * it (the kernel prefers the main thread, and programs rely on that), else to any that does not.
- * None: held until a mask changes.  One whose taker blocks it or ends before it has run goes back
- * to sysmon for another.  Of those that measure CPU time (SIGPROF, SIGVTALRM) the taker is whoever
- * ran.
+ * None: held until a mask changes; or, when it lies on one that has come to block it, it stays
+ * there until another unblocks it or waits for it and calls for it (g->stranded).  One whose taker
+ * blocks it or ends before it has run goes back to sysmon for another.  Of those that measure CPU
+ * time (SIGPROF, SIGVTALRM) the taker is whoever ran.
  *
  * A goroutine that runs is told of a signal by SIGURG, except where it may be in a system call that
  * nobody announced: there by the signal itself, marked as ours, so that the kernel ends or restarts
@@ -87,6 +88,7 @@ static struct {
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
+    _Atomic uint32_t nstranded;  /* goroutines with `stranded` set */
     _Atomic uint32_t route_want; /* rounds of gt_sig_route that somebody waits for */
     _Atomic uint32_t route_have; /* sysmon: the last one; futex */
     _Atomic gt_sigset held_set;  /* sysmon stores, sigpending and sigwait read */
@@ -246,11 +248,14 @@ static void to_sysmon(struct gt_signode *n)
     wake_sysmon();
 }
 
-void gt_sig_wait_for(struct gt_g *g, gt_sigset set)
+/* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
+static void kick_later(struct gt_g *g)
 {
-    store_seq(&g->waitset, set); /* pairs with gt_sig_send: it queues what we wait for */
-    if (load_acq(&S.held_set) & set)
-        wake_sysmon();
+    struct gt_signode *kick = gt_signode_get(0, NULL);
+    if (kick) {
+        kick->to = g;
+        to_sysmon(kick);
+    }
 }
 
 /* Waits until the other Ms block what all goroutines block now.  One that runs a goroutine has its
@@ -344,9 +349,19 @@ void gt_signal_newg(struct gt_g *g)
         recount(0, g->sigmask, 1);
 }
 
+/* Keeps g->stranded: process-directed ones lie on it that nobody takes now. */
+static void strand(struct gt_g *g, bool is)
+{
+    if (load_rlx(&g->stranded) == is)
+        return;
+    store_seq(&g->stranded, is);
+    add_seq(&S.nstranded, is ? 1 : -1u);
+}
+
 /* Of a goroutine that ends: thread-directed ones die with it. */
 static void drop_or_route(struct gt_signode *n)
 {
+    n->to = NULL;
     if (n->shared)
         to_sysmon(n);
     else
@@ -359,6 +374,7 @@ void gt_signal_exitg(struct gt_g *g)
     struct gt_signode *n;
     while ((n = gt_sigq_take(g, ~0ull)) != NULL)
         drop_or_route(n);
+    strand(g, false);
     if (!g->sigmask && !load_rlx(&S.anymask))
         add_rlx(&S.nlive, -1u);
     else if (recount(g->sigmask, 0, -1))
@@ -371,6 +387,32 @@ static void set_mask_here(struct gt_g *g, gt_sigset mask)
     gt_m_setmask(g->m, gt_kmask_of(mask));
 }
 
+static void call_one(struct gt_g *g, void *self)
+{
+    if (g == self || !load_acq(&g->stranded))
+        return;
+    or_acqrel(&g->attention, GT_ATT_SIGNAL);
+    kick_later(g);
+}
+
+/* g has unblocked something, or waits for it: those on which such signals lie look for a taker
+ * again. */
+static void call_stranded(struct gt_g *g)
+{
+    fence_seq(); /* pairs with give_back: our mask has changed */
+    if (unlikely(load_seq(&S.nstranded) > load_rlx(&g->stranded)))
+        gt_foreach_g(call_one, g);
+}
+
+void gt_sig_wait_for(struct gt_g *g, gt_sigset set)
+{
+    store_seq(&g->waitset, set); /* pairs with gt_sig_send: it queues what we wait for */
+    if (load_acq(&S.held_set) & set)
+        wake_sysmon();
+    if (set)
+        call_stranded(g);
+}
+
 /* What is unblocked here is unblocked on this M before sysmon may take it: so this M gets all that
  * waits in the kernel, in its order.  What is blocked here sysmon blocks first, when all do. */
 static void set_mask(struct gt_g *g, gt_sigset mask)
@@ -381,8 +423,10 @@ static void set_mask(struct gt_g *g, gt_sigset mask)
         return;
     if (!load_rlx(&S.anymask))
         store_rlx(&S.anymask, true);
-    if (old & ~mask)
+    if (old & ~mask) {
         set_mask_here(g, old & mask);
+        call_stranded(g);
+    }
     gt_sigset grown = recount(old, mask, 0);
     if (mask & ~old)
         set_mask_here(g, mask);
@@ -551,17 +595,28 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
     return a.flags & SA_RESTART ? RESTART : NO_RESTART;
 }
 
-/* Process-directed ones that this goroutine does not take after all, and another does. */
+/* Process-directed ones that this goroutine does not take after all, and another does.  Where none
+ * does yet they stay, and whoever unblocks them calls for them. */
 static void give_back(struct gt_g *g)
 {
-    gt_sigset set = gt_sigq_shared(g) & g->sigmask & ~load_rlx(&g->waitset);
+    gt_sigset set = gt_sigq_shared(g) & g->sigmask & ~load_rlx(&g->waitset), left = 0;
+    if (set)
+        strand(g, true); /* before the look for a taker: pairs with call_stranded */
     for (int sig = 1; set; sig++, set >>= 1) {
         struct gt_signode *n;
-        if (!(set & 1) || !taker(sig))
+        if (!(set & 1))
             continue;
-        while ((n = gt_sigq_take_shared(g, GT_SIGBIT(sig))) != NULL)
+        if (!taker(sig)) {
+            left |= GT_SIGBIT(sig);
+            continue;
+        }
+        while ((n = gt_sigq_take_shared(g, GT_SIGBIT(sig))) != NULL) {
+            n->to = NULL; /* else sysmon would hand it to us again */
             to_sysmon(n);
+        }
     }
+    if (!left)
+        strand(g, false);
 }
 
 int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart)
@@ -581,7 +636,7 @@ int gt_run_signals_uc(struct gt_g *g, void *uc, bool *norestart)
         if (d != NO_HANDLER && ran++ == 0 && d == NO_RESTART && norestart)
             *norestart = true;
     }
-    if (g->sigq)
+    if (g->sigq || load_rlx(&g->stranded))
         give_back(g);
     return ran;
 }
@@ -707,7 +762,6 @@ static bool post(struct gt_g *g, struct gt_signode *n)
         struct gt_signode *list = gt_signode_list(&g->siginbox), *next;
         for (; list; list = next) {
             next = list->next;
-            list->to = NULL;
             drop_or_route(list);
         }
     }
@@ -814,16 +868,6 @@ void gt_sig_route(void)
     if (want != load_rlx(&S.route_have)) {
         store_rel(&S.route_have, want);
         gt_futex_wake(&S.route_have, 1 << 30);
-    }
-}
-
-/* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
-static void kick_later(struct gt_g *g)
-{
-    struct gt_signode *kick = gt_signode_get(0, NULL);
-    if (kick) {
-        kick->to = g;
-        to_sysmon(kick);
     }
 }
 
@@ -1320,6 +1364,7 @@ void gt_signal_fork_child(struct gt_g *g)
     store_rlx(&S.route, NULL);
     S.held = NULL;
     store_rlx(&S.nheld, 0);
+    store_rlx(&S.nstranded, 0);
     store_rlx(&S.held_set, 0);
     store_rlx(&S.route_have, load_rlx(&S.route_want));
     for (int i = 0; i < NTIMERS; i++) /* timers are not inherited */

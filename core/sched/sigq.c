@@ -275,6 +275,7 @@ void gt_sigq_forget(int sig)
 static void survivor(struct gt_g *g)
 {
     g->sigq = g->sigqlast = NULL;
+    store_rlx(&g->stranded, false);
     g->sigqset[0] = g->sigqset[1] = 0;
     store_rlx(&g->siginbox, NULL);
     store_rlx(&g->sigpend[0], 0);

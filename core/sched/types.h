@@ -134,14 +134,15 @@ struct gt_g {
     gt_sigset sigmask;                     /* owner */
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
     struct gt_signode *sigq, *sigqlast;    /* owner: pending, in the order of sigq.c */
-    gt_sigset sigqset[2];                  /* owner: what may be in sigq: for the thread; process */
-    _Atomic gt_sigset sigpend[2];          /* standard signals pending for the thread; taken for
-                                              the process.  Senders set, the owner clears */
-    stack_t altstack;                      /* virtual alternate stack: owner */
-    char *aside;                           /* where it is preempted when it runs on a stack of the
-                                              program's own making: owner; made at first need */
-    uint32_t sigseq;                       /* handlers that have run: owner */
-    _Atomic gt_sigset waitset;             /* what sigwait waits for; 0: not in sigwait */
+    _Atomic bool stranded;    /* owner sets: signals of the process lie here that nobody takes */
+    gt_sigset sigqset[2];     /* owner: what may be in sigq: for the thread; process */
+    _Atomic gt_sigset sigpend[2]; /* standard signals pending for the thread; taken for
+                                     the process.  Senders set, the owner clears */
+    stack_t altstack;             /* virtual alternate stack: owner */
+    char *aside;                  /* where it is preempted when it runs on a stack of the
+                                     program's own making: owner; made at first need */
+    uint32_t sigseq;              /* handlers that have run: owner */
+    _Atomic gt_sigset waitset;    /* what sigwait waits for; 0: not in sigwait */
 
     /* cancellation */
     _Atomic uint32_t cancel; /* GT_CANCEL_* bits */
