@@ -124,9 +124,10 @@ static long poll_signals(const struct poll_args *a)
     if (!gt_sigq_maybe(g))
         return 0;
     for (nfds_t i = 0; i < a->n; i++)
-        if ((a->fds[i].events & POLLIN) && gt_sigfd_pending(g, a->fds[i].fd)) {
+        if ((a->fds[i].events & POLLIN) && !(a->fds[i].revents & POLLIN) &&
+            gt_sigfd_pending(g, a->fds[i].fd)) {
+            n += a->fds[i].revents == 0;
             a->fds[i].revents |= POLLIN;
-            n++;
         }
     return n;
 }
@@ -138,7 +139,7 @@ static long ask_poll(void *arg)
     do {
         r = sys_poll(a->fds, a->n, 0);
     } while (r == -EINTR); /* a signal of the runtime's own */
-    return r == 0 ? poll_signals(a) : r;
+    return r >= 0 ? r + poll_signals(a) : r;
 }
 
 static bool poll_fill(struct poll_set *s, const struct poll_args *a)
@@ -296,7 +297,7 @@ static bool select_restore(struct select_args *a)
     return true;
 }
 
-/* As poll_signals; the kernel has emptied the sets. */
+/* As poll_signals. */
 static long select_signals(struct select_args *a)
 {
     struct gt_g *g = gt_self();
@@ -305,7 +306,7 @@ static long select_signals(struct select_args *a)
         return 0;
     for (int fd = 0; fd < a->n; fd++) {
         uint64_t bit = 1ull << (fd & 63);
-        if ((a->want[0][fd / 64] & bit) && gt_sigfd_pending(g, fd)) {
+        if ((a->want[0][fd / 64] & bit & ~a->set[0][fd / 64]) && gt_sigfd_pending(g, fd)) {
             a->set[0][fd / 64] |= bit;
             n++;
         }
@@ -324,7 +325,7 @@ static long ask_select(void *arg)
         struct timespec ts = zero; /* the kernel writes to it */
         r = GT_SYS6(SYS_pselect6, a->n, a->set[0], a->set[1], a->set[2], &ts, 0);
     } while (r == -EINTR);
-    return r == 0 ? select_signals(a) : r;
+    return r >= 0 ? r + select_signals(a) : r;
 }
 
 static bool select_fill(struct poll_set *s, const struct select_args *a)
@@ -442,6 +443,12 @@ struct epoll_args {
     bool fine; /* asked for in nanoseconds */
 };
 
+static long ask_epoll(struct gt_g *g, const struct epoll_args *a)
+{
+    long r = sys_epoll_pwait(a->ep, a->ev, a->max, 0);
+    return gt_sigfd_epoll(g, a->ep, a->ev, r, a->max);
+}
+
 /* In the kernel, with what is left of the time. */
 static long epoll_kernel(struct gt_g *g, const struct epoll_args *a)
 {
@@ -457,7 +464,9 @@ static long epoll_kernel(struct gt_g *g, const struct epoll_args *a)
 static long epoll_until(struct gt_g *g, const struct epoll_args *a)
 {
     for (;;) {
-        long r = epoll_kernel(g, a);
+        long r = ask_epoll(g, a);
+        if (r == 0)
+            r = epoll_kernel(g, a);
         if (r != -EINTR || gt_intr(g, false))
             return r;
     }
@@ -483,6 +492,7 @@ static long epoll_park(const struct epoll_args *a)
         return -EPERM;
     uint32_t seq = gt_netpoll_seq(pd, GT_POLL_READ);
     long r = sys_epoll_pwait(pd->fd, a->ev, a->max, 0);
+    r = gt_sigfd_epoll(gt_self(), pd->fd, a->ev, r, a->max);
     if (r == 0)
         r = gt_netpoll_wait(pd, GT_POLL_READ, seq, a->when, GT_R_POLL);
     else if (r > 0)
@@ -494,12 +504,15 @@ static long epoll_park(const struct epoll_args *a)
 static long io_epoll(struct gt_g *g, const struct epoll_args *a)
 {
     for (;;) {
+        long r = unlikely(gt_sigq_maybe(g)) ? ask_epoll(g, a) : 0;
+        if (r != 0)
+            return r;
         bool sat = epoll_may_sit();
-        long r = sat ? epoll_sit(g, a) : epoll_park(a);
+        r = sat ? epoll_sit(g, a) : epoll_park(a);
         if (r > 0 || (r == 0 && sat && (a->when < 0 || gt_nanotime() >= a->when)))
             return r;
         if (r == -ETIMEDOUT)
-            return sys_epoll_pwait(a->ep, a->ev, a->max, 0);
+            return ask_epoll(g, a);
         if (r == -EINTR && gt_intr(g, false))
             return r;
         if (r == -EPERM)
@@ -513,7 +526,7 @@ static int epoll_on(struct gt_g *g, struct epoll_args *a, const sigset_t *mask)
 {
     GT_CANCEL_POINT(g);
     gt_rt_enter(g);
-    long r = mask ? sys_epoll_pwait(a->ep, a->ev, a->max, 0) : 0;
+    long r = mask ? ask_epoll(g, a) : 0;
     if (r == 0) {
         struct masked k = mask_begin(g, mask, &a->when);
         r = mask_end(g, &k, io_epoll(g, a));
@@ -527,9 +540,9 @@ GT_EXPORT int epoll_wait(int ep, struct epoll_event *ev, int max, int timeout)
     struct gt_g *g = gt_self();
     if (!g)
         return REAL(epoll_wait)(ep, ev, max, timeout);
+    struct epoll_args a = {ep, ev, max, timeout ? deadline_ms(timeout) : 0, false};
     if (timeout == 0)
-        return (int)gt_io_ret(sys_epoll_pwait(ep, ev, max, 0));
-    struct epoll_args a = {ep, ev, max, deadline_ms(timeout), false};
+        return (int)gt_io_ret(ask_epoll(g, &a));
     return epoll_on(g, &a, NULL);
 }
 

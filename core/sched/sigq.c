@@ -160,6 +160,7 @@ static gt_sigset bit_of(const struct gt_signode *n)
 void gt_sigq_add(struct gt_g *g, struct gt_signode *n)
 {
     gt_sigset bit = bit_of(n);
+    add_acqrel(&g->sigcame, 1);
     if (bit && (or_acqrel(&g->sigpend[n->shared], bit) & bit))
         gt_signode_put(n); /* whoever set the bit pushes, or has pushed */
     else

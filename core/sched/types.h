@@ -135,6 +135,8 @@ struct gt_g {
     _Atomic(struct gt_signode *) siginbox; /* pushed by anybody (CAS), taken whole by the owner */
     struct gt_signode *sigq, *sigqlast;    /* owner: pending, in the order of sigq.c */
     _Atomic bool stranded;    /* owner sets: signals of the process lie here that nobody takes */
+    _Atomic uint32_t sigcame; /* how many were ever queued; pairs with sigtold */
+    uint32_t sigtold;         /* owner: of those, seen by an edge-triggered epoll set */
     gt_sigset sigqset[2];     /* owner: what may be in sigq: for the thread; process */
     _Atomic gt_sigset sigpend[2]; /* standard signals pending for the thread; taken for
                                      the process.  Senders set, the owner clears */

@@ -370,18 +370,96 @@ static void polled(void)
     fd[0] = signalfd(-1, &s, 0);
     ep = epoll_create1(0);
     EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd[0], &e), 0);
-    for (int how = 0; how < 3; how++) {
+    for (int how = 0; how < 4; how++) {
         pthread_t t;
 
         ready = 0;
         t = go(polls_signals, how & 1 ? &ep : NULL);
         await(&ready, 1);
         pause_ms(20);
-        EQ(how == 2 ? pthread_kill(t, SIGUSR1) : kill(getpid(), SIGUSR1), 0);
+        EQ(how >= 2 ? pthread_kill(t, SIGUSR1) : kill(getpid(), SIGUSR1), 0);
         reap(t);
     }
     close(fd[0]);
     close(ep);
+    unblock(SIGUSR1);
+}
+
+/* What an epoll set reports: 1, what is always ready; 2, the signals. */
+static int reported(int ms)
+{
+    struct epoll_event got[3];
+    int n = epoll_pwait(ep, got, 3, ms, NULL), set = 0;
+
+    for (int i = 0; i < n; i++) {
+        CHECK(!(set & (int)got[i].data.u64));
+        EQ(got[i].events, EPOLLIN);
+        set |= (int)got[i].data.u64;
+    }
+    return set;
+}
+
+/* By what is pending for the waiting thread itself: for a level until it is read, once for an edge,
+ * once for one that must be set anew. */
+static void *waits_for_own(void *arg)
+{
+    uint32_t flags = *(uint32_t *)arg;
+    struct epoll_event e = {.events = EPOLLIN | flags, .data.u64 = 2};
+    struct signalfd_siginfo si;
+
+    EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd[0], &e), 0);
+    EQ(reported(0), 1);
+    bump(&ready);
+    for (int set = 1; set == 1;)
+        set = reported(20000);
+    EQ(epoll_wait(ep, &e, 1, 0), 1); /* no room for more */
+    e = (struct epoll_event){.events = EPOLLIN | flags, .data.u64 = 2};
+    EQ(reported(0), flags ? 1 : 3);
+    EQ(reported(1), flags ? 1 : 3);
+    EQ(epoll_ctl(ep, EPOLL_CTL_MOD, fd[0], &e), 0);
+    if (!(flags & EPOLLET))
+        EQ(reported(0), 3);
+    EQ(read(fd[0], &si, sizeof si), sizeof si);
+    EQ(reported(0), 1);
+    EQ(epoll_ctl(ep, EPOLL_CTL_MOD, fd[0], &e), 0);
+    raise(SIGUSR1);
+    EQ(reported(1000), 3);
+    EQ(read(fd[0], &si, sizeof si), sizeof si);
+    EQ(epoll_ctl(ep, EPOLL_CTL_DEL, fd[0], NULL), 0);
+    raise(SIGUSR1);
+    EQ(reported(0), 1);
+    EQ(read(fd[0], &si, sizeof si), sizeof si);
+    return NULL;
+}
+
+static void own_in_a_set(void)
+{
+    uint32_t flags[] = {0, EPOLLET, EPOLLONESHOT};
+    sigset_t s = set_of(SIGUSR1, 0);
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = 1};
+    int p[2];
+
+    block(SIGUSR1);
+    fd[0] = signalfd(-1, &s, 0);
+    EQ(pipe(p), 0);
+    EQ(write(p[1], "x", 1), 1);
+    for (int i = 0; i < 6; i++) {
+        pthread_t t;
+
+        ep = epoll_create1(0);
+        EQ(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &e), 0);
+        ready = 0;
+        t = go(waits_for_own, &flags[i / 2]);
+        await(&ready, 1);
+        if (i % 2)
+            pause_ms(2);
+        EQ(pthread_kill(t, SIGUSR1), 0);
+        reap(t);
+        close(ep);
+    }
+    close(fd[0]);
+    close(p[0]);
+    close(p[1]);
     unblock(SIGUSR1);
 }
 
@@ -442,6 +520,7 @@ int main(void)
     CASE(in_waits);
     CASE(from_a_descriptor);
     CASE(polled);
+    CASE(own_in_a_set);
     CASE(the_one_that_is_open);
     return 0;
 }
