@@ -606,4 +606,5 @@ void gt_thread_started(void)
     gt_ident_started();
     gt_tcb_bury_pi = gt_bury_pi;
     gt_shared_started(gt_self());
+    gt_timer_started(gt_self());
 }

@@ -176,6 +176,7 @@ static void child_of(struct gt_g *g)
     gt_once_fork_child();
     gt_futex_fork_child();
     gt_pshared_fork_child();
+    gt_timer_fork_child();
 }
 
 static void solo_child(struct gt_g *solo)

@@ -39,8 +39,8 @@ bool gt_in_vfork(void);
  */
 void gt_testcancel(struct gt_g *g);
 
-/* Absolute or relative POSIX time -> deadline on its clock (base.h).  Returns false when tv_nsec is out of
- * range.  clock: CLOCK_REALTIME or CLOCK_MONOTONIC. */
+/* Absolute or relative POSIX time -> deadline on its clock (base.h).  Returns false when tv_nsec is
+ * out of range.  clock: CLOCK_REALTIME or CLOCK_MONOTONIC. */
 bool gt_deadline(int clock, const struct timespec *abs, int64_t *when);
 /* Now + relative; saturates; NULL: never. */
 int64_t gt_deadline_rel(const struct timespec *rel);

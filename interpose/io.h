@@ -111,8 +111,8 @@ struct timespec gt_io_left(int64_t when);
 bool gt_sigfd_is(int fd);
 /* Is something pending for the goroutine that fd would give?  In a runtime section or not. */
 bool gt_sigfd_pending(struct gt_g *g, int fd);
-/* Adds to ev (have of max are filled, by the kernel) the signalfds of an epoll set that such signals
- * make readable; have < 0, an error, stays.  Returns how many events there are now. */
+/* Adds to ev (have of max are filled, by the kernel) the signalfds of an epoll set that such
+ * signals make readable; have < 0, an error, stays.  Returns how many events there are now. */
 long gt_sigfd_epoll(struct gt_g *g, int ep, struct epoll_event *ev, long have, int max);
 /* Bytes read of what is pending for the goroutine itself; 0: nothing; -EFAULT. */
 long gt_sigfd_read(struct gt_g *g, int fd, const struct iovec *v, int cnt);

@@ -624,34 +624,6 @@ GT_EXPORT int gt_xpg_sigpause(int sig)
     return suspend(g, &m);
 }
 
-/* ---- timers ---- */
-
-/* The kernel must not see a goroutine's thread id: it signals the process, and core knows for whom.
- */
-GT_EXPORT int timer_create(clockid_t clock, struct sigevent *ev, timer_t *out)
-{
-    struct gt_g *g = gt_self() && ev && ev->sigev_notify == SIGEV_THREAD_ID
-                         ? g_of_tid(sys_getpid(), ev->_sigev_un._tid)
-                         : NULL;
-    if (!g)
-        return REAL(timer_create)(clock, ev, out);
-    struct sigevent to_us = *ev;
-    to_us.sigev_notify = SIGEV_SIGNAL;
-    int r = REAL(timer_create)(clock, &to_us, out);
-    if (r == 0 && gt_sig_timer((int)(intptr_t)*out, ev->sigev_signo, g) != 0) {
-        REAL(timer_delete)(*out);
-        return (int)gt_ret(-EAGAIN);
-    }
-    return r;
-}
-
-GT_EXPORT int timer_delete(timer_t t)
-{
-    if (load_acq(&gt_started) && (uintptr_t)t < INT32_MAX) /* else libc's own, of SIGEV_THREAD */
-        gt_sig_timer((int)(intptr_t)t, 0, NULL);
-    return REAL(timer_delete)(t);
-}
-
 /* ---- system calls made by hand: sets of 8 bytes ---- */
 
 struct raw_action {

@@ -65,6 +65,9 @@ bool gt_wired_syscall(struct gt_g *g, long nr, const long *args, long *r);
 bool gt_is_own_cpu_clock(clockid_t id);
 /* The goroutine whose CPU time a clock counts; NULL: it is the kernel's. */
 struct gt_g *gt_cpu_clock_g(clockid_t id);
+/* timer.c: the scheduler has just started; a fork's child, which inherits no timers. */
+void gt_timer_started(struct gt_g *g1);
+void gt_timer_fork_child(void);
 /* Its time, ns; -1: it has ended. */
 int64_t gt_cpu_clock(struct gt_g *g);
 /* A cleanup handler of the oldest form, in a buffer of the caller's: cancellation and pthread_exit

@@ -34,9 +34,9 @@
  * added it is one on the realtime clock, and follows when that clock is set. */
 #define GT_NEVER    ((int64_t)-1)
 #define GT_REALTIME ((int64_t)1 << 62)
-#define GT_MS    1000000ll
-#define GT_US    1000ll
-#define GT_SEC   1000000000ll
+#define GT_MS       1000000ll
+#define GT_US       1000ll
+#define GT_SEC      1000000000ll
 
 /* Bits that are set.  The builtin is a call of the compiler's library on the oldest CPUs. */
 static inline unsigned gt_popcount(uint64_t x)

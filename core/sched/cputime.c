@@ -151,3 +151,11 @@ int64_t gt_cpu_time(struct gt_g *g)
         ;
     return GT_MAX(seen, t);
 }
+
+int64_t gt_cpu_ahead(struct gt_g *g)
+{
+    struct gt_m *m = g->wiredm;
+    int64_t t = gt_cpu_time(g);
+    int64_t clock = m && t >= 0 ? kernel_clock((clockid_t)(~(unsigned)m->ktid << 3 | 6)) : -1;
+    return clock < 0 ? 0 : t - clock;
+}

@@ -38,5 +38,7 @@ static inline void gt_cpu_out(struct gt_m *m, struct gt_g *g)
  * for any g; on g itself in a runtime section: exact to the kernel's clock since g was switched in.
  * -1: g has ended. */
 int64_t gt_cpu_time(struct gt_g *g);
+/* By how much the clock of a wired goroutine is ahead of its kernel thread's, ns; 0 of another. */
+int64_t gt_cpu_ahead(struct gt_g *g);
 
 #endif

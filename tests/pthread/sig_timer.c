@@ -235,6 +235,71 @@ static void profiling(void)
     profiled(ITIMER_VIRTUAL, SIGVTALRM);
 }
 
+/* ---- on the CPU time of one thread ---- */
+
+static long cpu_ms(void)
+{
+    struct timespec t;
+
+    EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void burn_ms(long ms)
+{
+    for (long end = cpu_ms() + ms; cpu_ms() < end;)
+        ;
+}
+
+static void *burns(void *arg)
+{
+    burn_ms((long)arg);
+    return NULL;
+}
+
+/* Only what this thread uses counts, though others compute and it sleeps. */
+static void *counts_own_time(void *arg)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+    struct itimerspec at = {.it_value.tv_sec = 0};
+    pthread_t t[4];
+    timer_t timer;
+    long begin;
+
+    if (arg)
+        burn_ms(30);
+    handle(SIGRTMIN);
+    EQ(timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &timer), 0);
+    begin = cpu_ms();
+    if (arg) { /* a time on that clock */
+        at.it_value.tv_sec = (begin + 60) / 1000;
+        at.it_value.tv_nsec = (begin + 60) % 1000 * 1000000;
+        EQ(timer_settime(timer, TIMER_ABSTIME, &at, NULL), 0);
+    } else {
+        start(timer, 60, 0);
+    }
+    for (int i = 0; i < 4; i++)
+        t[i] = go(burns, (void *)50L);
+    for (int i = 0; i < 4; i++)
+        reap(t[i]);
+    pause_ms(20);
+    EQ(hits, 0);
+    while (__atomic_load_n(&hits, __ATOMIC_SEQ_CST) == 0)
+        CHECK(cpu_ms() < begin + 160);
+    CHECK(cpu_ms() >= begin + 55);
+    EQ(got.si_code, SI_TIMER);
+    EQ(timer_delete(timer), 0);
+    return NULL;
+}
+
+static void on_own_cpu_time(void)
+{
+    for (long abs = 0; abs < 2; abs++) {
+        reap(go(counts_own_time, (void *)abs));
+        counts_own_time((void *)abs);
+    }
+}
+
 int main(void)
 {
     CASE(by_signal);
@@ -243,5 +308,6 @@ int main(void)
     CASE(by_thread_id);
     CASE(overruns);
     CASE(profiling);
+    CASE(on_own_cpu_time);
     return 0;
 }
