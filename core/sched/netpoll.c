@@ -604,8 +604,8 @@ struct gt_g *gt_netpoll(int64_t delay_ns)
             clock_event();
         } else if (ev[i].data.u64 != TAG_BREAK) {
             event(ev[i].events, ev[i].data.u64, &out);
-        } else if (delay_ns !=
-                   0) { /* a break is for the one who blocks: a glance leaves it there */
+        } else if (delay_ns != 0) {
+            /* a break is for the one who blocks: a glance leaves it there */
             uint64_t v;
             sys_read(N.evfd, &v, sizeof(v));
             store_rel(&N.breaking, 0);
