@@ -386,10 +386,23 @@ void gt_futex_recheck(void)
 
 /* ---- the call itself ---- */
 
+/* Does it never wait?  Then no signal ends it. */
+static bool futex_at_once(int cmd)
+{
+    return cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI &&
+           cmd != FUTEX_LOCK_PI && cmd != FUTEX_LOCK_PI2;
+}
+
 /* A futex call that sleeps where we do not look. */
 static long futex_announced(struct gt_g *g, const long *a)
 {
     int cmd = (int)a[1] & FUTEX_CMD_MASK;
+    if (futex_at_once(cmd)) {
+        gt_rt_enter(g);
+        long done = gt_syscall6(SYS_futex, a[0], a[1], a[2], a[3], a[4], a[5]);
+        gt_rt_leave(g);
+        return done;
+    }
     bool restart = (cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) && !a[3];
     long r;
     /* a deferred cancellation must not end the call, and would, each time, were it not held off */

@@ -276,6 +276,12 @@ static bool local_file(int fd)
     return true;
 }
 
+static bool never_waits(int fd)
+{
+    long flags = GT_SYS3(SYS_fcntl, fd, F_GETFL, 0);
+    return (flags >= 0 && (flags & O_NONBLOCK)) || local_file(fd);
+}
+
 /* Only a FIFO and some devices keep open() waiting; those of major number 1 (null, zero, random)
  * do not. */
 static bool opens_at_once(int dir, const char *path)
@@ -295,8 +301,7 @@ static bool semop_at_once(const struct sembuf *ops, size_t n)
     return true;
 }
 
-/* Is it a call that the kernel never ends with EINTR? */
-static bool at_once(long nr, long a, long b, long c, long d, long e)
+bool gt_io_at_once(long nr, long a, long b, long c, long d, long e)
 {
     if (gt_disk_call(nr))
         return local_file((int)a);
@@ -314,6 +319,7 @@ static bool at_once(long nr, long a, long b, long c, long d, long e)
     case SYS_msgrcv:
         return e & IPC_NOWAIT;
     case SYS_semop:
+    case SYS_semtimedop:
         return semop_at_once((const struct sembuf *)b, (size_t)c);
     }
     return false;
@@ -338,7 +344,7 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
                 continue;
             break;
         }
-        if (r == -EINTR && (!io_interrupted(io) || local_file(io->fd)))
+        if (r == -EINTR && (!io_interrupted(io) || never_waits(io->fd)))
             continue;
         if (io->pd)
             gt_netpoll_pass(io->pd, io->dir);
@@ -390,7 +396,7 @@ long gt_io_announced(struct gt_g *g, bool restart, long nr, long a, long b, long
     for (;;) {
         long r = gt_disk_call(nr) ? gt_disk_syscall(g, nr, a, b, c, d, e, f)
                                   : gt_syscall_blocking(g, nr, a, b, c, d, e, f);
-        if (r != -EINTR || (gt_intr(g, restart) && !at_once(nr, a, b, c, d, e)))
+        if (r != -EINTR || (gt_intr(g, restart) && !gt_io_at_once(nr, a, b, c, d, e)))
             return r;
     }
 }

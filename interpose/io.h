@@ -77,6 +77,8 @@ long gt_io_announced(struct gt_g *g, bool restart, long nr, long a, long b, long
 /* The same with its own runtime section and cancellation point, and errno set. */
 long gt_io_call(struct gt_g *g, bool restart, long nr, long a, long b, long c, long d, long e,
                 long f);
+/* Is it a call that the kernel never ends with EINTR? */
+bool gt_io_at_once(long nr, long a, long b, long c, long d, long e);
 
 /* A transfer: what is to be moved, and how much has been. */
 struct gt_xfer {

@@ -140,7 +140,8 @@ GT_EXPORT int semtimedop(int id, struct sembuf *ops, size_t n, const struct time
         struct timespec left = gt_io_left(when);
         r = gt_syscall_blocking(g, SYS_semtimedop, id, (long)ops, (long)n,
                                 when < 0 ? 0 : (long)&left, 0, 0);
-    } while (r == -EINTR && !gt_intr(g, false));
+    } while (r == -EINTR &&
+             (!gt_intr(g, false) || gt_io_at_once(SYS_semtimedop, id, (long)ops, (long)n, 0, 0)));
     gt_rt_leave(g);
     return (int)gt_io_ret(r);
 }

@@ -3,15 +3,21 @@
  * files: a signal that comes with such a call came before it. */
 #include "tap.h"
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
-static int handled, file, child, queue, sem;
+static int handled, file, child, queue, sem, listener, pair[2];
+static struct sockaddr_un at = {.sun_family = AF_UNIX};
 
 static void on_signal(int sig)
 {
@@ -68,10 +74,12 @@ static void message(void)
 static void semaphore(void)
 {
     struct sembuf down = {0, -1, IPC_NOWAIT}, up = {0, 1, IPC_NOWAIT};
+    struct timespec t = {1, 0};
 
     FAILS(semop(sem, &down, 1), EAGAIN);
     EQ(semop(sem, &up, 1), 0);
     EQ(semop(sem, &down, 1), 0);
+    FAILS(semtimedop(sem, &down, 1, &t), EAGAIN);
 }
 
 static void at_offset(void)
@@ -108,6 +116,35 @@ static void open_close(void)
 static void sync_file(void)
 {
     EQ(fdatasync(file), 0);
+}
+
+/* What is shared goes to the kernel. */
+static void wake_nobody(void)
+{
+    static uint32_t word, other;
+
+    EQ(syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
+    EQ(syscall(SYS_futex, &word, FUTEX_REQUEUE, 1, 1L, &other, 0), 0);
+}
+
+static void non_blocking(void)
+{
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), a;
+    char c = 'c';
+    struct iovec v = {&c, 1};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+
+    EQ(connect(s, (struct sockaddr *)&at, sizeof(at)), 0);
+    CHECK((a = accept(listener, NULL, NULL)) >= 0);
+    EQ(close(a), 0);
+    EQ(close(s), 0);
+    FAILS(accept(listener, NULL, NULL), EAGAIN);
+    EQ(sendmsg(pair[0], &m, 0), 1);
+    EQ(recvmsg(pair[1], &m, 0), 1);
+    FAILS(recvmsg(pair[1], &m, 0), EAGAIN);
+    EQ(write(pair[0], &c, 1), 1);
+    EQ(read(pair[1], &c, 1), 1);
+    FAILS(read(pair[1], &c, 1), EAGAIN);
 }
 
 /* ---- ---- */
@@ -155,8 +192,14 @@ int main(void)
     EQ(write(file, zeros, sizeof(zeros)), (long)sizeof(zeros));
     CHECK((queue = msgget(IPC_PRIVATE, 0600)) >= 0);
     CHECK((sem = semget(IPC_PRIVATE, 1, 0600)) >= 0);
+    snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, "gt-at-once-%d", getpid());
+    CHECK((listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)) >= 0);
+    EQ(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    EQ(listen(listener, 5), 0);
+    EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     CHECK((child = fork()) >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         pause();
         _exit(0);
     }
@@ -170,6 +213,8 @@ int main(void)
     under_signals("read and write", in_order);
     under_signals("open", open_close);
     under_signals("fdatasync", sync_file);
+    under_signals("futex", wake_nobody);
+    under_signals("non-blocking sockets", non_blocking);
     EQ(msgctl(queue, IPC_RMID, NULL), 0);
     EQ(semctl(sem, 0, IPC_RMID), 0);
     EQ(kill(child, SIGKILL), 0);
