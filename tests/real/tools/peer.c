@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -112,9 +113,11 @@ static bool send_all(int fd, const char *data, size_t n)
 
 static int print_free_port(void)
 {
-    srandom((unsigned)getpid() ^ (unsigned)time(NULL));
     for (int tries = 0; tries < 1000; tries++) {
-        int port = 10000 + (int)(random() % 20000);
+        unsigned r; /* not from the clock: two cases at once would get the same */
+        if (getrandom(&r, sizeof r, 0) != sizeof r)
+            die("getrandom");
+        int port = 10000 + (int)(r % 20000);
         struct sockaddr_in a = inet_address("127.0.0.1", port);
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         bool is_free = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
