@@ -37,6 +37,10 @@ gt_sigset gt_kmask_of(gt_sigset mask)
     return mask;
 }
 
+void gt_sig_mask_done(void)
+{
+}
+
 void gt_rt_attend(struct gt_g *g)
 {
     and_acqrel(&g->attention, 0);
