@@ -175,14 +175,15 @@ static long io_look_before_park(struct gt_io *io)
     return moved;
 }
 
-/* A signal or a cancellation: true when the call must fail with EINTR.  Cancellation does not come
- * back, nor does a handler that jumps out, so the reference goes first. */
-static bool io_interrupted(struct gt_io *io)
+/* A signal or a cancellation: true when the call must fail with EINTR; not when it is to be made
+ * again whatever came, as it never waits.  Cancellation does not come back, nor does a handler that
+ * jumps out, so the reference goes first. */
+static bool io_interrupted(struct gt_io *io, bool again)
 {
     bool looked = io->looked;
     int64_t when = io->when;
     gt_io_end(io);
-    if (gt_intr(io->g, when < 0))
+    if (gt_intr(io->g, when < 0) && !again)
         return true;
     gt_io_begin(io, io->g, io->asked, io->dir); /* it may be another descriptor by now */
     io->looked = looked;
@@ -206,7 +207,7 @@ static long io_block(struct gt_io *io)
     case -ETIMEDOUT:
         return -EAGAIN;
     case -EINTR:
-        return io_interrupted(io) ? -EINTR : 0;
+        return io_interrupted(io, false) ? -EINTR : 0;
     default:
         io->announce = true;
         return 0;
@@ -344,7 +345,7 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
                 continue;
             break;
         }
-        if (r == -EINTR && (!io_interrupted(io) || never_waits(io->fd)))
+        if (r == -EINTR && !io_interrupted(io, never_waits(io->fd)))
             continue;
         if (io->pd)
             gt_netpoll_pass(io->pd, io->dir);
