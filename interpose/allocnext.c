@@ -57,7 +57,7 @@ static struct object object_of(const struct link_map *lm)
 
 /* gnu: buckets, first symbol that is hashed, words of the filter, its shift; filter; buckets;
  * hashes, the last of a bucket with its lowest bit set. */
-static void *defined_in(const struct object *o, const char *name)
+static const ElfW(Sym) * hashed_in(const struct object *o, const char *name)
 {
     uint32_t h = 5381;
     if (!o->gnu || !o->sym)
@@ -67,13 +67,26 @@ static void *defined_in(const struct object *o, const char *name)
     const uint32_t *bucket = o->gnu + 4 + o->gnu[2] * 2ul, *chain = bucket + o->gnu[0];
     for (uint32_t i = bucket[h % o->gnu[0]]; i >= o->gnu[1]; i++) {
         uint32_t e = chain[i - o->gnu[1]];
-        if ((e | 1) == (h | 1) && o->sym[i].st_shndx &&
-            !gt_strcmp(o->str + o->sym[i].st_name, name))
-            return (void *)(o->base + o->sym[i].st_value);
+        if ((e | 1) == (h | 1) && !gt_strcmp(o->str + o->sym[i].st_name, name))
+            return &o->sym[i];
         if (e & 1)
             break;
     }
     return NULL;
+}
+
+static void *defined_in(const struct object *o, const char *name)
+{
+    const ElfW(Sym) *s = hashed_in(o, name);
+    return s && s->st_shndx ? (void *)(o->base + s->st_value) : NULL;
+}
+
+/* A function whose address a program takes that is not position-independent has that of the
+ * program's own PLT entry, for all objects.  Calls go on to the next definition. */
+static bool is_plt_entry(const struct object *o, const char *name, const void *p)
+{
+    const ElfW(Sym) *s = hashed_in(o, name);
+    return s && !s->st_shndx && s->st_value && o->base + s->st_value == (uintptr_t)p;
 }
 
 /* Does it import one of the names?  What it does not define comes before what is hashed. */
@@ -154,13 +167,22 @@ static bool stand_aside(void)
     return false;
 }
 
-/* The name malloc, as the dynamic linker has resolved it: is it the one in this object? */
+/* The name malloc, as the dynamic linker has resolved it for the program's calls: is it the one in
+ * this object? */
 extern __typeof__(malloc) gt_own_malloc __attribute__((visibility("hidden"))); /* alloc.c */
 static bool is_ours(void)
 {
     void *seen = (void *)malloc;
     __asm__("" : "+r"(seen)); /* what the dynamic linker has found, not what the compiler knows */
-    return seen == (void *)gt_own_malloc;
+    struct object program = object_of(_r_debug.r_map);
+    if (!is_plt_entry(&program, "malloc", seen))
+        return seen == (void *)gt_own_malloc;
+    for (const struct link_map *lm = _r_debug.r_map->l_next; lm; lm = lm->l_next) {
+        struct object o = object_of(lm);
+        if (defined_in(&o, "malloc"))
+            return lm->l_ld == _DYNAMIC;
+    }
+    return false;
 }
 
 bool gt_alloc_decide(void)

@@ -51,10 +51,11 @@ static void do_free(void *what)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+    void *(*volatile make)(size_t) = malloc; /* its address: see bad_free_fixed */
     char *volatile other;
     char local[64];
 
-    p = malloc(100);
+    p = make(100);
     other = malloc(100);
     if (!p || !other)
         return 2;

@@ -257,6 +257,21 @@ START_TEST(bad_free)
 }
 END_TEST
 
+/* A program that is not position-independent and takes malloc's address: it has that of its own PLT
+ * entry, and yet the heap is ours. */
+START_TEST(bad_free_fixed)
+{
+    const char *argv[] = {here("badfree_fixed"), "twice", NULL};
+    struct run r = {.argv = argv, .preload = true};
+
+    run_program(&r);
+    ck_assert_msg(!r.timed_out && WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGABRT, "%s\n%s",
+                  run_describe(&r), run_err_tail(&r));
+    ck_assert_msg(strstr(r.err, "gothread: double free"), "%s", r.err);
+    run_free(&r);
+}
+END_TEST
+
 START_TEST(clobbered)
 {
     const char *argv[] = {here("badfree"), "used-after", NULL};
@@ -307,6 +322,7 @@ static Suite *make_suite(void)
         tcase_add_loop_test(t, wrong_setting, 0, WRONG);
         tcase_add_test(t, statistics_nowhere);
         tcase_add_loop_test(t, bad_free, 0, BAD_FREES);
+        tcase_add_test(t, bad_free_fixed);
         tcase_add_test(t, clobbered);
     }
     if (getenv("GT_LAUNCHER"))

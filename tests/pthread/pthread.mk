@@ -16,7 +16,8 @@ T_PLUGS := $(addprefix $(TB)/pthread/,libplug_gd.so libplug_ie.so libplug_ld.so 
 	libplug_xs.so)
 T_LIBS := $(patsubst %,$(TB)/pthread/%.so,$(T_LIBNAMES))
 T_FIXTURES := $(T_PROGRAMS) $(T_PLUGS) $(T_LIBS) $(addprefix $(TB)/pthread/,$(T_ENVS)) \
-	$(TB)/stress/stress $(TB)/fault/victim $(TB)/fault/badfree $(TB)/abi/probe $(TB)/abi/objects
+	$(TB)/stress/stress $(TB)/fault/victim $(TB)/fault/badfree $(TB)/fault/badfree_fixed \
+	$(TB)/abi/probe $(TB)/abi/objects
 T_SUITES := $(addprefix $(TB)/,pthread/suite stress/suite fault/suite abi/suite)
 
 # The programs are like any user's: none of the flags that the runtime is built with.
@@ -85,10 +86,14 @@ $(TB)/stress/stress: tests/stress/stress.c
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $<
 
 # what gcc knows of malloc would keep it from the wrong calls
-$(TB)/fault/badfree: T_CFLAGS += -fno-builtin -O1 -w
+$(TB)/fault/badfree $(TB)/fault/badfree_fixed: T_CFLAGS += -fno-builtin -O1 -w
 $(TB)/fault/victim $(TB)/fault/badfree: $(TB)/fault/%: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T_CFLAGS) -MF $@.d -o $@ $<
+
+$(TB)/fault/badfree_fixed: tests/fault/badfree.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(T_CFLAGS) -fno-pie -no-pie -MF $@.d -o $@ $<
 
 $(TB)/abi/objects: tests/abi/objects.c
 	@mkdir -p $(@D)
