@@ -19,6 +19,11 @@
 
 /* So many full spans of a class: the next one is filled, too, and gets its memory in one call. */
 #define POPULATE_FROM 8
+/* So many objects of the window are kept at once, when none are. */
+#define KEEP_AHEAD 16
+/* From this size on it is worth to know that memory has only zeros: the smaller are kept ahead, and
+ * calloc clears them. */
+#define ZERO_MIN 512
 /* So many objects of a window are free: it is used again before one that never was. */
 #define WINDOW_MIN 8
 
@@ -168,7 +173,7 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     s->units = (uint16_t)(k->size / 16);
     s->count = (uint16_t)k->count;
     s->magic = ~0ull / k->size + 1;
-    s->zero = zero;
+    s->zero = zero && k->size >= ZERO_MIN;
     s->limit = s->start + (size_t)k->size * k->count;
     fill_bits(s);
     s->nmalloc = s->nfree = 0;
@@ -307,8 +312,8 @@ static void give_back(struct gt_mcache *mc, struct gt_span *s, uint32_t idx)
 static void release_kept(struct gt_mcache *mc, unsigned c)
 {
     struct gt_of_class *k = &mc->of[c];
-    for (uint64_t at; (at = k->top[-1].at) != 0; k->top--) {
-        uintptr_t p = at & GT_KEPT_MASK;
+    for (void *at; (at = k->top[-1].at) != NULL; k->top--) {
+        uintptr_t p = (uintptr_t)at;
         struct gt_span *s = gt_slot_of(p);
         uint32_t idx;
         s -= s->inside;
@@ -333,13 +338,11 @@ static void share_partial(struct gt_mcache *mc, unsigned c)
 /* s is mc's, p in use. */
 static void free_own(struct gt_mcache *mc, struct gt_span *s, uint32_t idx, void *p)
 {
-    struct gt_of_class *k = &mc->of[s->class];
     struct gt_bits *b = &s->bits[idx >> 6];
-    b->live &= ~(1ull << (idx & 63));
-    if (k->top != k->end) {
-        gt_keep(k, b, idx, (uintptr_t)p);
+    uint64_t bit = 1ull << (idx & 63);
+    if (gt_keep(&mc->of[s->class], b, bit, p))
         return;
-    }
+    b->live ^= bit;
     give_back(mc, s, idx);
     if (unlikely(mc->share))
         share_partial(mc, mc->share);
@@ -390,6 +393,24 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
     return s;
 }
 
+/* Some of what s has in its window, the lowest on top: while as many come back as go, none of the
+ * fast path's branches is a guess.  Not if they have only zeros: that would be forgotten. */
+static void keep_ahead(struct gt_of_class *k, struct gt_span *s)
+{
+    uint64_t word = s->word, *live = &s->bits[s->win].live;
+    size_t size = s->units * 16ul, room = (size_t)(k->end - k->top);
+    uint32_t n = (uint32_t)GT_MIN(GT_MIN(room / 2, (size_t)KEEP_AHEAD), gt_popcount(word));
+    if (s->fresh)
+        return;
+    for (struct gt_kept *e = k->top + n; e != k->top; word &= word - 1)
+        *--e =
+            (struct gt_kept){s->wstart + (size_t)__builtin_ctzll(word) * size, live, word & -word};
+    s->word = word;
+    s->nmalloc += n; /* they count as in use, but were not handed out */
+    k->again -= n;
+    k->top += n;
+}
+
 static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
 {
     void *p = gt_kept_take(&mc->of[c]);
@@ -401,7 +422,9 @@ static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
     if (unlikely(!s->word) && !next_window(s) && !(s = refill(mc, c)))
         return NULL;
     *zero = s->fresh;
-    return gt_span_take(s);
+    p = gt_span_take(s);
+    keep_ahead(&mc->of[c], s);
+    return p;
 }
 
 static void *malloc_large(struct gt_mcache *mc, size_t n, size_t align, bool *zero)
@@ -509,7 +532,7 @@ static void init(struct gt_mcache *mc)
 {
     struct gt_kept *at = mc->kept;
     for (unsigned c = 1; c < GT_NCLASS; c++) {
-        at->at = 0;
+        at->at = NULL;
         mc->of[c].top = at + 1;
         at += GT_KEPT_MAX(gt_classes[c].size) + 1;
         mc->of[c].end = at;

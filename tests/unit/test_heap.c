@@ -271,6 +271,34 @@ START_TEST(test_wrong_frees)
 }
 END_TEST
 
+/* What an mcache keeps ahead of malloc is free, comes in the order of addresses, and is zero where
+ * malloc says so. */
+START_TEST(test_kept_ahead)
+{
+    static const size_t sizes[] = {16, 256, 2048, 6144};
+    bool zero = false, again;
+    size_t n = sizes[_i];
+    unsigned c = gt_class_of(n);
+    struct gt_mcache *mc = gt_mc_get(0);
+    char *p = gt_mc_malloc(mc, n, &zero);
+    ck_assert_uint_eq(zero, n >= 512);
+    for (size_t i = 1; i < 8; i++) {
+        ck_assert_uint_eq(live_of(c), i);
+        ck_assert_int_eq(gt_heap_find(p + i * n).what, GT_OBJ_FREE);
+        ck_assert(!gt_mc_free_fast(mc, p + i * n));
+        ck_assert_int_eq(gt_mc_free(mc, p + i * n), GT_FREE_DOUBLE);
+        ck_assert_ptr_eq(gt_mc_malloc(mc, n, &again), p + i * n);
+        ck_assert(again == zero && (!zero || is_zero(p + i * n, n)));
+        gt_memset(p + i * n, 1, n);
+    }
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_int_eq(gt_mc_free(mc, p + i * n), GT_FREE_OK);
+    ck_assert_uint_eq(live_of(c), 0);
+    gt_mc_flush(mc, false);
+    nothing_left();
+}
+END_TEST
+
 /* ---- objects of many ---- */
 
 /* Who has room gives spans to who looks for them: half of its partly used ones, once. */
@@ -459,6 +487,7 @@ int main(void)
         UNIT_TEST(test_huge),
         UNIT_TEST(test_one_owner),
         UNIT_TEST(test_wrong_frees),
+        UNIT_LOOP(test_kept_ahead, 4),
         UNIT_TEST(test_sharing),
         UNIT_LOOP(test_lanes, 3),
         UNIT_TEST(test_fork_child),
