@@ -24,7 +24,8 @@
 /* From this size on it is worth to know that memory has only zeros: the smaller are kept ahead, and
  * calloc clears them. */
 #define ZERO_MIN 512
-/* So many objects of a window are free: it is used again before one that never was. */
+/* So many objects of a window, or of another span, are free: they come before those that never were
+ * used. */
 #define WINDOW_MIN 8
 
 const struct gt_class gt_classes[GT_NCLASS] = {
@@ -104,43 +105,65 @@ static void set_current(struct gt_mcache *mc, unsigned c, struct gt_span *s)
     s->wake = 0;
 }
 
-/* The window to go on with, win when there is none.  One that was used before, if enough of it is
- * free again: what has never been touched has no memory yet. */
-static uint32_t choose_window(const struct gt_span *s)
-{
-    uint32_t n = (s->count + 63u) / 64, w = s->win, some = w;
-    for (uint32_t k = 0; k < s->seen; k++) {
-        w = w < s->seen ? w + 1 : 0;
-        uint64_t own = s->bits[w].own;
-        if (gt_popcount(own) >= WINDOW_MIN)
-            return w;
-        some = own ? w : some;
-    }
-    return s->seen + 1u < n ? s->seen + 1u : some;
-}
-
-/* The next window that has a free object.  False: none has. */
-static bool next_window(struct gt_span *s)
-{
-    uint32_t w = choose_window(s);
-    if (w == s->win && !s->bits[w].own)
-        return false;
-    s->win = (uint16_t)w;
-    s->wstart = s->start + (size_t)w * 64 * s->units * 16;
-    s->fresh = s->zero && w > s->seen;
-    s->seen = GT_MAX(s->seen, s->win);
-    s->word = s->bits[w].own;
-    s->bits[w].own = 0;
-    return true;
-}
-
 /* The lowest n bits, or all. */
 static uint64_t first_bits(uint32_t n)
 {
     return n >= 64 ? ~0ull : (1ull << n) - 1;
 }
 
-/* All objects free, but the first window's, which are in word. */
+/* The objects of window w that were handed out before. */
+static uint64_t seen_bits(const struct gt_span *s, uint32_t w)
+{
+    return s->seen > w * 64 ? first_bits(s->seen - w * 64) : 0;
+}
+
+static void enter_window(struct gt_span *s, uint32_t w, uint64_t word)
+{
+    s->win = (uint16_t)w;
+    s->wstart = s->start + (size_t)w * 64 * s->units * 16;
+    s->fresh = s->zero && !(word & seen_bits(s, w));
+    s->word = word;
+    s->bits[w].own &= ~word;
+}
+
+/* The next window that has `min` free objects which were used before.  False: none has. */
+static bool used_window(struct gt_span *s, unsigned min)
+{
+    uint32_t last = s->seen ? (s->seen - 1u) / 64 : 0, w = s->win;
+    for (uint32_t k = 0; k <= last; k++) {
+        w = w < last ? w + 1 : 0;
+        uint64_t word = s->bits[w].own & seen_bits(s, w);
+        if (gt_popcount(word) >= min) {
+            enter_window(s, w, word);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How many objects that never were used are used next: a page of them, if they have no memory. */
+static uint32_t fresh_step(const struct gt_span *s)
+{
+    return s->sparse ? GT_MAX(1u, GT_PAGE / 16 / s->units) : 64;
+}
+
+static bool fresh_window(struct gt_span *s)
+{
+    uint32_t w = s->seen / 64, to = GT_MIN(s->seen + fresh_step(s), (w + 1) * 64);
+    if (s->seen == s->count)
+        return false;
+    enter_window(s, w, s->bits[w].own & first_bits(to - w * 64));
+    s->seen = (uint16_t)GT_MIN(to, (uint32_t)s->count);
+    return true;
+}
+
+/* Does s, with room, have enough objects that were used before? */
+static bool worth(const struct gt_span *s)
+{
+    return s->seen - (s->nmalloc - s->nfree) >= GT_MIN(fresh_step(s), (uint32_t)WINDOW_MIN);
+}
+
+/* All objects free, none in word. */
 static void fill_bits(struct gt_span *s)
 {
     uint32_t n = (s->count + 63u) / 64;
@@ -148,11 +171,10 @@ static void fill_bits(struct gt_span *s)
         s->bits[w] = (struct gt_bits){.own = first_bits(s->count - w * 64)};
         store_rlx(&s->remote[w], 0);
     }
-    s->word = s->bits[0].own;
-    s->bits[0].own = 0;
+    s->word = 0;
     s->win = s->seen = 0;
     s->wstart = s->start;
-    s->fresh = s->zero;
+    s->fresh = false;
 }
 
 static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
@@ -163,7 +185,8 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     struct gt_span *s = gt_heap_alloc(slots, 1, &zero);
     if (!s)
         return NULL;
-    if (zero && mc->full[c].n > POPULATE_FROM) /* it will be used up: spare it the page faults */
+    bool much = mc->full[c].n > POPULATE_FROM;
+    if (zero && much) /* it will be used up: spare it the page faults */
         sys_madvise(s->start, GT_SLOT_BYTES, 23 /* MADV_POPULATE_WRITE, Linux 5.14 */);
     if (!gt_heap_bits(s, k->count)) {
         gt_heap_free(s);
@@ -174,6 +197,7 @@ static struct gt_span *new_span(struct gt_mcache *mc, unsigned c)
     s->count = (uint16_t)k->count;
     s->magic = ~0ull / k->size + 1;
     s->zero = zero && k->size >= ZERO_MIN;
+    s->sparse = zero && !much;
     s->limit = s->start + (size_t)k->size * k->count;
     fill_bits(s);
     s->nmalloc = s->nfree = 0;
@@ -364,6 +388,26 @@ static void drain_inbox(struct gt_mcache *mc)
     }
 }
 
+/* Goes on in s, which has nothing in word: where many of the objects that were used before are
+ * free, or where none was used yet.  That takes memory: the current span leaves it to another one
+ * that has such objects.  False: that, or none is free. */
+static bool next_window(struct gt_mcache *mc, struct gt_span *s)
+{
+    const struct gt_span_head *others = &mc->partial[s->class];
+    if (used_window(s, WINDOW_MIN))
+        return true;
+    if (s->list == GT_ON_CURRENT && s->seen < s->count) {
+        if (!others->first) {
+            drain_inbox(mc);
+            if (s->word || used_window(s, WINDOW_MIN))
+                return true;
+        }
+        if (others->first && worth(others->first))
+            return false;
+    }
+    return fresh_window(s) || used_window(s, 1);
+}
+
 /* ---- malloc ---- */
 
 /* The current span of the class is used up: the next one, now current.  NULL: no memory. */
@@ -376,9 +420,12 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
     gt_mc_attend(mc);
     struct gt_span *s = mc->of[c].cur;
     if (s != &gt_span_none) {
-        if (s->word || next_window(s))
+        if (s->word || next_window(mc, s))
             return s;
-        list_add(&mc->full[c], s, GT_ON_FULL);
+        if (has_room(s)) /* and something in use: what is free was used, or is in a window */
+            list_add(&mc->partial[c], s, GT_ON_PARTIAL);
+        else
+            list_add(&mc->full[c], s, GT_ON_FULL);
     }
     if (!mc->partial[c].first) /* no sooner: the more a span has gathered, the cheaper */
         drain_inbox(mc);
@@ -388,7 +435,7 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
     else if (!(s = gt_central_get(mc, c)))
         s = new_span(mc, c);
     if (s && !s->word)
-        next_window(s);
+        next_window(mc, s);
     set_current(mc, c, s ? s : &gt_span_none);
     return s;
 }
@@ -419,7 +466,7 @@ static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
         return p;
     }
     struct gt_span *s = mc->of[c].cur;
-    if (unlikely(!s->word) && !next_window(s) && !(s = refill(mc, c)))
+    if (unlikely(!s->word) && !next_window(mc, s) && !(s = refill(mc, c)))
         return NULL;
     *zero = s->fresh;
     p = gt_span_take(s);
@@ -528,11 +575,11 @@ enum gt_free gt_mc_free(struct gt_mcache *mc, void *ptr)
 
 /* ---- life of an mcache ---- */
 
+/* mc has only zeros.  What it keeps gets memory class by class, with the first one of each. */
 static void init(struct gt_mcache *mc)
 {
     struct gt_kept *at = mc->kept;
     for (unsigned c = 1; c < GT_NCLASS; c++) {
-        at->at = NULL;
         mc->of[c].top = at + 1;
         at += GT_KEPT_MAX(gt_classes[c].size) + 1;
         mc->of[c].end = at;
@@ -566,12 +613,12 @@ static void bury(struct gt_mcache *mc)
         (void)cas_rel(&mc->state, &state, idle_state(state));
 }
 
-/* A few of them are looked at each time. */
-static void bury_dead(void)
+/* n of them are looked at, the next ones each time. */
+static void bury_dead(int n)
 {
     static _Atomic(struct gt_mcache *) at; /* a hint: relaxed */
     struct gt_mcache *mc = load_rlx(&at);
-    for (int i = 0; i < 4; i++) {
+    while (n--) {
         mc = mc ? mc : load_acq(&C.all);
         if (!mc)
             return;
@@ -581,13 +628,25 @@ static void bury_dead(void)
     store_rlx(&at, mc);
 }
 
+static struct gt_mcache *take_any(int tid)
+{
+    struct gt_mcache *mc = load_acq(&C.all);
+    while (mc && !take(mc, tid))
+        mc = mc->alllink;
+    return mc;
+}
+
 struct gt_mcache *gt_mc_get(int tid)
 {
-    bury_dead();
-    for (struct gt_mcache *mc = load_acq(&C.all); mc; mc = mc->alllink)
-        if (take(mc, tid))
-            return mc;
-    struct gt_mcache *mc = gt_persistent_alloc(sizeof(*mc));
+    bury_dead(4);
+    struct gt_mcache *mc = take_any(tid);
+    if (!mc && load_rlx(&C.all)) { /* one more is dear: it gets spans of its own */
+        bury_dead(32);
+        mc = take_any(tid);
+    }
+    if (mc)
+        return mc;
+    mc = gt_persistent_alloc(sizeof(*mc));
     if (!mc)
         return NULL;
     init(mc);
@@ -756,15 +815,13 @@ void gt_mem_fork_unlock(void)
 static void take_over(struct gt_span *s)
 {
     uint32_t free = 0, n = (s->count + 63u) / 64;
-    s->wstart = s->start + (size_t)s->win * 64 * s->units * 16;
-    s->fresh = false;
     gt_span_collect(s);
     for (uint32_t w = 0; w < n; w++) {
         uint64_t own = first_bits(s->count - w * 64) & ~s->bits[w].live;
-        s->bits[w].own = w == s->win ? 0 : own;
-        s->word = w == s->win ? own : s->word;
+        s->bits[w].own = own;
         free += gt_popcount(own);
     }
+    enter_window(s, s->win, s->bits[s->win].own & seen_bits(s, s->win));
     s->nfree = s->nmalloc - (s->count - free);
     s->list = GT_ON_NONE;
     gt_central_put(s, !free);

@@ -16,7 +16,8 @@
  *
  * Life of a span of small objects.  Exactly one mcache (or the central lists) owns it:
  *   state     on which list          left by
- *   CURRENT   mc->cur[class]         its last object is taken -> FULL
+ *   CURRENT   mc->of[class].cur      its last object is taken -> FULL; the last that was used, and
+ *                                    another span has such -> PARTIAL
  *   FULL      mc->full[class]        an object comes back -> PARTIAL
  *   PARTIAL   mc->partial[class]     taken for allocation -> CURRENT; the last object comes back ->
  *                                    page heap; somebody else looks for one -> central
@@ -32,10 +33,11 @@
  * own they are of, as they are warm in the CPU's cache, and with each the place of its live bit, so
  * that its span need not be looked at again.  The span counts them as in use.  When there are none,
  * allocation goes through the span's `own` bits 64 at a time: span->word has those of the window
- * that it is in now, whose place is 0 meanwhile.  A few of them are kept at once, if they are not
- * known to have only zeros, so that malloc finds one there nearly always.  The windows above `seen`
- * were never used and have no memory: they come last.  An object is free just when it is not live;
- * then it is kept by its owner's mcache, or in own or word.
+ * that it is in now.  A few of them are kept at once, if they are not known to have only zeros, so
+ * that malloc finds one there nearly always.  The objects from `seen` on were never used and, if
+ * the span is sparse, have no memory: they come last, by the page, and only if no other span with
+ * room has used ones.  An object is free just when it is not live; then it is kept by its owner's
+ * mcache, or in own or word.
  *
  * A free by somebody who is not the owner sets the object's bit in remote[].  Who sets the first
  * one of a word says so in `told`, and who sets the first one of told pushes the span on its
@@ -120,10 +122,11 @@ struct gt_span {
     char *limit; /* end of the last whole object */
     uint32_t nslots;
     uint16_t inside; /* INSIDE: distance to the first slot */
-    uint16_t seen;   /* the highest window that there was */
+    uint16_t seen;   /* objects from here on never were in word */
     uint8_t state;   /* enum gt_span_state */
     uint8_t list;    /* enum gt_span_list */
-    uint8_t zero;    /* the windows beyond seen have only zeros, which is worth to know */
+    uint8_t zero;    /* those have only zeros, which is worth to know */
+    uint8_t sparse;  /* ... have no memory yet */
     GT_CACHE_ALIGN struct gt_bits inline_bits[GT_SPAN_BITS / 64];
     GT_CACHE_ALIGN _Atomic uint64_t inline_remote[GT_SPAN_BITS / 64];
     _Atomic uint64_t told;      /* words of remote that are not 0: add, acquire/release; the owner's

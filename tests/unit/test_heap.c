@@ -448,6 +448,27 @@ START_TEST(test_windows)
 }
 END_TEST
 
+/* ... in another span, too: the current one leaves what it never used without memory. */
+START_TEST(test_spans)
+{
+    bool zero;
+    struct gt_mcache *mc = gt_mc_get(0);
+    enum { SPAN = 64, MORE = 8, AGAIN = 40 };
+    char *p[SPAN + MORE];
+    for (int i = 0; i < SPAN + MORE; i++)
+        p[i] = gt_mc_malloc(mc, 1024, &zero);
+    for (int i = 0; i < AGAIN; i++)
+        gt_mc_free(mc, p[i]);
+    for (int i = 0; i < AGAIN; i++) {
+        p[i] = gt_mc_malloc(mc, 1024, &zero);
+        ck_assert_ptr_eq(gt_span_of((uintptr_t)p[i]), gt_span_of((uintptr_t)p[SPAN - 1]));
+    }
+    char *next = gt_mc_malloc(mc, 1024, &zero); /* then it goes on */
+    ck_assert_ptr_eq(gt_span_of((uintptr_t)next), gt_span_of((uintptr_t)p[SPAN]));
+    ck_assert(zero);
+}
+END_TEST
+
 static void count_class(struct gt_span *s, void *arg)
 {
     unsigned *n = arg;
@@ -493,6 +514,7 @@ int main(void)
         UNIT_TEST(test_fork_child),
         UNIT_TEST(test_trim),
         UNIT_TEST(test_windows),
+        UNIT_TEST(test_spans),
         UNIT_TEST(test_age),
     };
     return UNIT_MAIN("heap", setup, tests);
