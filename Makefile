@@ -38,10 +38,12 @@ SO_SRCS := $(CORE_SRCS) $(wildcard interpose/*.c) preload/init.c preload/unwind.
 SO_ASM := $(wildcard core/arch/x86_64/*.S interpose/*.S)
 # First what every program runs, then what one with goroutines does, then the rest: the kernel maps
 # 64 KiB around a page of the object that is touched, and the pages that stay out cost nothing.
+# Up to thread.c, and the first functions of fork.c and proc.c, all of it lies in 128 KiB.
 SO_FIRST := $(wildcard core/mem/*.c core/kit/*.c) core/os/os.c preload/init.c preload/unwind.c \
-	$(addprefix interpose/,alloc.c allocnext.c allocxx.c goruntime.c thread.c cancel.c fork.c \
-	interpose.c) core/arch/x86_64/sigframe.c core/arch/x86_64/switch.S \
-	$(addprefix core/sched/,proc.c sched.c park.c sync.c sema.c stack.c timer.c sysmon.c signal.c \
+	$(addprefix interpose/,alloc.c allocnext.c goruntime.c interpose.c) \
+	core/arch/x86_64/sigframe.c core/arch/x86_64/switch.S \
+	$(addprefix interpose/,thread.c cancel.c fork.c) core/sched/proc.c interpose/allocxx.c \
+	$(addprefix core/sched/,sched.c park.c sync.c sema.c stack.c timer.c sysmon.c signal.c \
 	sigq.c disk.c cputime.c wire.c netpoll.c) core/os/tcb.c \
 	$(addprefix interpose/,pshared.c dl.c futex.c mutex.c cond.c once.c ident.c sem.c sleep.c io.c)
 SO_OBJS := $(patsubst %,$(B)/so/%.o,\
@@ -57,6 +59,9 @@ $(B)/so/%.o: %.S
 
 # frames that a C++ exception or a cancellation may cross with work to do
 $(B)/so/interpose/%.o: SO_FLAGS += -fexceptions
+
+# runs once, and stands among what every program runs
+$(B)/so/core/kit/cfg.o: CFLAGS += -Os
 
 # their fast paths need no frame
 $(B)/so/interpose/alloc.o $(B)/so/interpose/allocxx.o: SO_FLAGS += -fomit-frame-pointer
@@ -75,10 +80,10 @@ $(B)/unwind.o: preload/unwind.syms
 	$(Q)$(LD) -r -o $@ $(B)/unwind/unwind-dw2.o $(B)/unwind/unwind-dw2-fde-dip.o
 	$(Q)$(OBJCOPY) --redefine-syms=preload/unwind.syms $@
 
-$(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map
+$(SO): $(SO_OBJS) $(B)/unwind.o $(B)/exports.map preload/layout.ld
 	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -static-libgcc -nostartfiles -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,nodelete -Wl,--version-script=$(B)/exports.map -Wl,--exclude-libs,ALL \
-		-Wl,-soname,libgothread.so -o $@ $(SO_OBJS) $(B)/unwind.o -lc
+		-Wl,-soname,libgothread.so -Wl,-T,preload/layout.ld -o $@ $(SO_OBJS) $(B)/unwind.o -lc
 
 -include $(SO_OBJS:.o=.d)
 
