@@ -403,7 +403,7 @@ bool gt_is_own_kthread(int ktid)
 }
 
 /* No M for p, which may be NULL: it rests, and is taken, or its work stolen, by an M that comes
- * back. */
+ * back.  One may have come back, and gone to sleep, while p was with us: sysmon looks. */
 static void p_without_m(struct gt_p *p, bool spinning, int err)
 {
     if (!xchg_acqrel(&K.failed_once, true))
@@ -416,6 +416,8 @@ static void p_without_m(struct gt_p *p, bool spinning, int err)
     gt_lock(&gt_sched.lock, GT_RANK_SCHED);
     gt_pidleput_locked(p);
     gt_unlock(&gt_sched.lock, GT_RANK_SCHED);
+    store_seq(&gt_sched.no_m, true);
+    gt_sched_wakesysmon();
 }
 
 bool gt_newm(struct gt_p *p, bool spinning)

@@ -15,6 +15,7 @@ struct gt_sched {
     uint32_t nmidle;                    /* lock */
     struct gt_p *pidle;                 /* lock */
     _Atomic uint32_t npidle;            /* writes under the lock */
+    _Atomic bool no_m;                  /* a P rests for want of an M; pairs with sysmon's look */
     _Atomic uint32_t nmspinning;        /* pairs with wakep: see sched.c */
     _Atomic int64_t lastpoll;           /* 0: somebody blocks in the poller */
     _Atomic int64_t polluntil;          /* when that one returns at the latest; 0: never */

@@ -12,6 +12,7 @@
  * program would see as EINTR (PITFALLS 8): CAS RUN -> CLAIM;  membarrier;  in_rt still 0 and the
  * same goroutine -> CAS CLAIM -> IDLE: it is ours else CAS CLAIM -> RUN.   The M, at its next
  * runtime section: in_rt = 1, then looks at the word.
+ *   - Ps with work for which no kernel thread could be made: another try every 10 ms;
  *   - the network, if nobody polled it for 10 ms; overdue timers; signals to hand on; stale
  * registrations; calls that hold all slots of the disk and do not end (disk.h).
  *
@@ -258,12 +259,22 @@ static void look_after_memory(int64_t now, bool idle)
     gt_heap_background(idle);
 }
 
+/* A P rests because no kernel thread could be had, and there is work. */
+static bool lacks_m(void)
+{
+    return load_seq(&gt_sched.no_m) && !gt_sched_idle();
+}
+
 static void every_10ms(int64_t now)
 {
     static int64_t last, last_trace;
     if (now - last < 10 * GT_MS)
         return;
     last = now;
+    if (lacks_m()) {
+        store_seq(&gt_sched.no_m, false);
+        gt_wakep(); /* an M that sleeps by now, else the maker tries again */
+    }
     if (gt_recheck_hook)
         gt_recheck_hook();
     gt_netpoll_recheck(now);
@@ -277,7 +288,8 @@ static void every_10ms(int64_t now)
 
 static bool all_idle(void)
 {
-    return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs && !gt_disk_waiting();
+    return load_seq(&gt_sched.npidle) == (uint32_t)gt_sched.nprocs && !gt_disk_waiting() &&
+           !lacks_m();
 }
 
 /* Is a goroutine ready, or soon to be woken, while no P is idle? */
