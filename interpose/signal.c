@@ -36,6 +36,16 @@ static bool ours(void)
 
 /* ---- actions ---- */
 
+/* What has come is handled as the action was until now. */
+static void handle_pending(void)
+{
+    struct gt_g *g = gt_self();
+    if (g && (load_rlx(&g->attention) & GT_ATT_SIGNAL)) {
+        gt_rt_enter(g);
+        gt_rt_leave(g);
+    }
+}
+
 GT_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     if (!ours())
@@ -46,6 +56,7 @@ GT_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
             act->sa_flags & SA_SIGINFO ? (void *)act->sa_sigaction : (void *)act->sa_handler;
         a.flags = act->sa_flags | SA_RESTORER_; /* libc adds it, and shows it */
         a.mask = to_set(&act->sa_mask);
+        handle_pending();
     }
     int r = gt_sig_action(sig, act ? &a : NULL, &o);
     if (r == 0 && old) {

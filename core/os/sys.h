@@ -116,6 +116,12 @@ static inline int sys_tgkill(int pid, int tid, int sig)
 {
     return (int)GT_SYS3(SYS_tgkill, pid, tid, sig);
 }
+static inline gt_sigset sys_sigpending(void)
+{
+    gt_sigset set = 0;
+    GT_SYS3(SYS_rt_sigpending, &set, sizeof(set), 0);
+    return set;
+}
 static inline int sys_sigprocmask(int how, const gt_sigset *set, gt_sigset *old)
 {
     return (int)GT_SYS6(SYS_rt_sigprocmask, how, set, old, sizeof(gt_sigset), 0, 0);

@@ -19,6 +19,10 @@
  *
  * Nothing here takes a lock in the trampoline: pending signals are queued by CAS (sigq.c).
  *
+ * A signal that the kernel gave us to be handled at once is handled by what its action was then, if
+ * it is the default by the time a goroutine has it: its timer has been stopped and its handler
+ * taken away meanwhile, and the default would end the process.
+ *
  * Handlers of several signals that are pending together are stacked as the kernel stacks their
  * frames: the first that is dequeued is entered last, and alone decides about SA_RESTART.
  *
@@ -82,6 +86,7 @@ static struct {
     struct {
         _Atomic uint32_t seq; /* odd: being written; pairs with act_read */
         struct gt_sigact a;
+        struct gt_sigact fn; /* the last one that was a function */
     } act[NSIG_ + 1];
     _Atomic bool booted; /* act[] holds the program's actions, in fork's children too */
     struct gt_lock lock; /* SIGNAL: act writers, counts */
@@ -122,6 +127,11 @@ static void injected(struct gt_sigframe *f);
 
 /* ---- table of actions ---- */
 
+static bool is_function(const void *h)
+{
+    return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
+}
+
 static struct gt_sigact act_read(int sig)
 {
     for (;;) {
@@ -137,12 +147,9 @@ static void act_write(int sig, const struct gt_sigact *a)
 {
     add_acqrel(&S.act[sig].seq, 1);
     S.act[sig].a = *a;
+    if (is_function(a->handler))
+        S.act[sig].fn = *a;
     add_acqrel(&S.act[sig].seq, 1);
-}
-
-static bool is_function(const void *h)
-{
-    return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
 }
 
 /* What is sent is discarded, what is pending too. */
@@ -172,15 +179,34 @@ static void install(int sig, const struct gt_sigact *a)
     sys_sigaction(sig, &k, NULL);
 }
 
+static void unlock_to(gt_sigset saved)
+{
+    gt_unlock(&S.lock, GT_RANK_SIGNAL);
+    sys_sigprocmask(SIG_SETMASK, &saved, NULL);
+}
+
+/* Blocks all signals, as a trampoline must not find the row half-written, and locks the table.  One
+ * of sig that the kernel has woken another thread for, which has not run yet, or a copy that told
+ * us of one, is taken here before the handler goes away: else the default would end the process. */
+static gt_sigset lock_for(int sig, const struct gt_sigact *act)
+{
+    gt_sigset all = ~0ull, saved;
+    for (;;) {
+        sys_sigprocmask(SIG_SETMASK, &all, &saved);
+        gt_lock(&S.lock, GT_RANK_SIGNAL);
+        if (!act || is_function(act->handler) || !is_function(S.act[sig].a.handler) ||
+            !(sys_sigpending() & ~saved & GT_SIGBIT(sig)))
+            return saved;
+        unlock_to(saved);
+    }
+}
+
 int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
 {
     if (sig < 1 || sig > NSIG_ || sig == 32 || sig == 33 ||
         (act && (sig == SIGKILL || sig == SIGSTOP)))
         return -EINVAL;
-    gt_sigset all = ~0ull, saved;
-    sys_sigprocmask(SIG_SETMASK, &all,
-                    &saved); /* a trampoline must not find the row half-written */
-    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    gt_sigset saved = lock_for(sig, act);
     if (old)
         *old = S.act[sig].a;
     if (act) {
@@ -191,8 +217,7 @@ int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
         if (ignores(&a, sig))
             gt_sigq_forget(sig);
     }
-    gt_unlock(&S.lock, GT_RANK_SIGNAL);
-    sys_sigprocmask(SIG_SETMASK, &saved, NULL);
+    unlock_to(saved);
     return 0;
 }
 
@@ -560,6 +585,8 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
     struct gt_sigact a = act_read(n->sig);
     siginfo_t info = n->info;
     int sig = n->sig;
+    if (n->was.handler && a.handler == (void *)SIG_DFL)
+        a = n->was;
     gt_signode_put(n);
     gt_assert(sig > 0); /* kicks are sysmon's */
     if (!is_function(a.handler))
@@ -612,6 +639,7 @@ static void give_back(struct gt_g *g)
         }
         while ((n = gt_sigq_take_shared(g, GT_SIGBIT(sig))) != NULL) {
             n->to = NULL; /* else sysmon would hand it to us again */
+            n->was.handler = NULL;
             to_sysmon(n);
         }
     }
@@ -721,6 +749,24 @@ void gt_send_preempt(struct gt_m *m)
     sys_tgkill(sys_getpid(), m->ktid, SIGURG);
 }
 
+/* Only while sig has a handler: after lock_for none comes any more. */
+static bool send_copy(const struct gt_m *m, int sig)
+{
+    siginfo_t si;
+    gt_sigset all = ~0ull, saved;
+    gt_memset(&si, 0, sizeof(si));
+    si.si_signo = sig;
+    si.si_code = SI_QUEUE;
+    si.si_pid = sys_getpid();
+    si.si_value.sival_ptr = &S;
+    sys_sigprocmask(SIG_SETMASK, &all, &saved);
+    gt_lock(&S.lock, GT_RANK_SIGNAL);
+    bool sent =
+        is_function(S.act[sig].a.handler) && sys_tgsigqueueinfo(si.si_pid, m->ktid, sig, &si) == 0;
+    unlock_to(saved);
+    return sent;
+}
+
 /* The same for a signal that has been queued; told: g had been told of another before, and has not
  * looked yet.  A signal that g blocks (it waits for it) must not lie pending on g's kernel thread,
  * where sigpending, sigwait and a signalfd of whoever runs there next would find it. */
@@ -731,16 +777,9 @@ static void kick_for(struct gt_g *g, int sig, bool told)
         return;
     uint32_t st = load_acq(&g->status);
     bool blocked = g->sigmask & GT_SIGBIT(sig);
-    if (!blocked && load_acq(&g->in_rt) == 0 && (st == GT_G_RUN || st == GT_G_CALL)) {
-        siginfo_t si;
-        gt_memset(&si, 0, sizeof(si));
-        si.si_signo = sig;
-        si.si_code = SI_QUEUE;
-        si.si_pid = sys_getpid();
-        si.si_value.sival_ptr = &S;
-        if (sys_tgsigqueueinfo(si.si_pid, m->ktid, sig, &si) == 0)
-            return;
-    }
+    if (!blocked && load_acq(&g->in_rt) == 0 && (st == GT_G_RUN || st == GT_G_CALL) &&
+        send_copy(m, sig))
+        return;
     gt_send_preempt(m);
 }
 
@@ -827,8 +866,10 @@ static bool route_one(struct gt_signode *n)
     struct gt_sigact a = act_read(sig);
     if (!to)
         to = taker(sig);
-    if (!to && !ignores(&a, sig))
+    if (!to && !ignores(&a, sig)) {
+        n->was.handler = NULL; /* it is pending, as in the kernel */
         return false;
+    }
     if (!to) {
         gt_signode_put(n);
         return true;
@@ -1136,15 +1177,37 @@ static void by_kernel(const struct gt_sigact *a, int sig)
         die_by(sig);
 }
 
-static void sysmon_took(int sig, siginfo_t *si, void *uc)
+/* The action for a signal that the kernel has just given us.  The default, but we have a trampoline
+ * for it: it was a function until an instant ago. */
+static struct gt_sigact act_taken(int sig)
 {
     struct gt_sigact a = act_read(sig);
+    bool ours = (CRASH & GT_SIGBIT(sig)) || __atomic_load_n(&S.ntimers[sig], __ATOMIC_RELAXED);
+    if (a.handler == (void *)SIG_DFL && !ours && S.act[sig].fn.handler &&
+        !(S.act[sig].fn.flags & SA_RESETHAND))
+        return S.act[sig].fn;
+    return a;
+}
+
+/* The kernel would run this handler now: what the program makes of the action before we come to it
+ * must not end the process. */
+static void handled_by(struct gt_signode *n, const struct gt_sigact *a)
+{
+    if (is_function(a->handler) && !(a->flags & SA_RESETHAND))
+        n->was = *a;
+}
+
+static void sysmon_took(int sig, siginfo_t *si, void *uc)
+{
+    struct gt_sigact a = act_taken(sig);
     if (is_function(a.handler) || timer_owner(si)) {
         struct gt_signode *n = gt_signode_get(sig, si);
         if (!n)
             return;
         n->to = timer_owner(si);
         n->shared = !n->to;
+        if (!n->to)
+            handled_by(n, &a);
         to_sysmon(n);
     } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
         gt_dump_crash(sig, si, uc);
@@ -1154,7 +1217,7 @@ static void sysmon_took(int sig, siginfo_t *si, void *uc)
 }
 
 /* A signal for a goroutine, here or elsewhere; its handler is the program's. */
-static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc)
+static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc, const struct gt_sigact *a)
 {
     struct gt_g *owner = timer_owner(si);
     bool own = thread_directed(si), takes = !g->is_g0 && !(g->sigmask & GT_SIGBIT(sig));
@@ -1170,10 +1233,13 @@ static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc)
             return;
         }
         /* posted now, so that its handler runs before anything that it does from here on */
+        if (!owner && !own)
+            handled_by(n, a);
         post(to, n);
         kick_later(to);
         return;
     }
+    handled_by(n, a);
     post(g, n);
     if (load_rlx(&g->in_rt) == 0 && inject(g, uc, due(g)))
         return;
@@ -1207,9 +1273,9 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         direct(sig, si, uc); /* inside a call of libc's that cannot be left: it ends if we return */
         return;
     }
-    struct gt_sigact a = act_read(sig);
+    struct gt_sigact a = act_taken(sig);
     if (is_function(a.handler) || timer_owner(si))
-        took(g, sig, si, uc);
+        took(g, sig, si, uc, &a);
     else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
         gt_dump_crash(sig, si, uc);
     else

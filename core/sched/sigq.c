@@ -112,6 +112,7 @@ struct gt_signode *gt_signode_get(int sig, const siginfo_t *info)
     n->sig = (uint16_t)sig;
     n->to = NULL;
     n->shared = false;
+    n->was.handler = NULL;
     n->epoch = load_acq(&Q.epoch[sig]);
     if (info) {
         n->info = *info;

@@ -6,6 +6,7 @@
 #define GT_SIGQ_H
 
 #include "core/sched/sched_int.h"
+#include "core/sched/signal.h"
 
 struct gt_signode {
     struct gt_signode *next; /* owner of the list it is on */
@@ -16,6 +17,7 @@ struct gt_signode {
     uint16_t sig;            /* 0: only a kick */
     bool shared;             /* process-directed: goes to another when its taker can't */
     siginfo_t info;
+    struct gt_sigact was; /* the action when the kernel gave it to us, to be run at once; or none */
 };
 
 /* A node for sig; info NULL: as tgkill sends it.  NULL: the limit (RLIMIT_SIGPENDING) or memory.
