@@ -441,14 +441,17 @@ static struct gt_span *refill(struct gt_mcache *mc, unsigned c)
 }
 
 /* Some of what s has in its window, the lowest on top: while as many come back as go, none of the
- * fast path's branches is a guess.  Not if they have only zeros: that would be forgotten. */
-static void keep_ahead(struct gt_of_class *k, struct gt_span *s)
+ * fast path's branches is a guess.  Not if they have only zeros: that would be forgotten; nor if
+ * none came back since the last time. */
+static void keep_ahead(struct gt_mcache *mc, struct gt_of_class *k, struct gt_span *s)
 {
+    uint64_t *at = &mc->ahead_at[s->class];
     uint64_t word = s->word, *live = &s->bits[s->win].live;
     size_t size = s->units * 16ul, room = (size_t)(k->end - k->top);
     uint32_t n = (uint32_t)GT_MIN(GT_MIN(room / 2, (size_t)KEEP_AHEAD), gt_popcount(word));
-    if (s->fresh)
+    if (s->fresh || *at == k->again)
         return;
+    *at = k->again;
     for (struct gt_kept *e = k->top + n; e != k->top; word &= word - 1)
         *--e =
             (struct gt_kept){s->wstart + (size_t)__builtin_ctzll(word) * size, live, word & -word};
@@ -470,7 +473,7 @@ static void *malloc_small(struct gt_mcache *mc, unsigned c, bool *zero)
         return NULL;
     *zero = s->fresh;
     p = gt_span_take(s);
-    keep_ahead(&mc->of[c], s);
+    keep_ahead(mc, &mc->of[c], s);
     return p;
 }
 

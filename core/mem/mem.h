@@ -170,7 +170,9 @@ struct gt_mcache {
     struct gt_span_head partial[GT_NCLASS];
     struct gt_span_head full[GT_NCLASS];
     uint64_t nmalloc[GT_NCLASS], nfree[GT_NCLASS]; /* of spans that it gave up */
-    uint32_t aged[GT_NCLASS]; /* what was allocated of a class by the last GT_DUE_AGE */
+    uint64_t ahead_at[GT_NCLASS]; /* of[].again when objects were kept ahead last: still the same
+                                     when those are used up, if none came back meanwhile */
+    uint32_t aged[GT_NCLASS];     /* what was allocated of a class by the last GT_DUE_AGE */
     GT_CACHE_ALIGN _Atomic(struct gt_span *) inbox; /* pushed by anybody (CAS), taken whole */
     GT_CACHE_ALIGN struct gt_mcache *alllink;       /* list of all: push only */
     _Atomic uint32_t due;   /* GT_DUE_*: what its owner is asked to do; set by anybody */
@@ -283,7 +285,8 @@ static inline __attribute__((always_inline)) void *gt_mc_malloc_fast(struct gt_m
     void *p = gt_kept_take(k);
     if (likely(p != NULL))
         return p;
-    return k->cur->fresh ? gt_span_take(k->cur) : NULL;
+    /* once more, or zeros: one by one */
+    return k->again == mc->ahead_at[c] || k->cur->fresh ? gt_span_take(k->cur) : NULL;
 }
 
 /* Gives p back, if it is an object of a span of mc's and nothing is unusual; false: take
