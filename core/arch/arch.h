@@ -48,10 +48,10 @@ bool gt_arch_copy_fault(void *uc);
 /* The interrupted instruction and stack pointer. */
 uintptr_t gt_arch_uc_pc(const void *uc);
 uintptr_t gt_arch_uc_sp(const void *uc);
-/* The registers that a call preserves, the stack pointer with them.  Stores them to seen; how many
- * of them were others there. */
-#define GT_ARCH_NSAVED 7
-unsigned gt_arch_uc_saved(const void *uc, uintptr_t seen[GT_ARCH_NSAVED]);
+/* The general registers, the stack pointer with them.  Stores them to seen; how many of them were
+ * others there, and, *saved, how many of those that a call preserves. */
+#define GT_ARCH_NREGS 16
+unsigned gt_arch_uc_changed(const void *uc, uintptr_t seen[GT_ARCH_NREGS], unsigned *saved);
 
 /* Arranges that the interrupted context continues with a call of gt_sigentry_<what>: copies the
  * kernel's frame (uc, with its extended state) below sp (sp = stack to use, already beyond the red

@@ -70,6 +70,7 @@
 #define NTIMERS        256
 #define SPIN_SPAN      512 /* bytes of text that a spinning loop may take */
 #define SPIN_CHANGES   1 /* registers that it may change, of those that calls preserve: a counter */
+#define SPIN_ALL       2 /* ... and of all: what it has read last */
 #define SIGSTACK       (64ul << 10)
 #define MAIN_STACK_MAX (1ul << 30)  /* of an unlimited one */
 #define ASIDE          (64ul << 10) /* bytes of the stack aside: a few are touched */
@@ -1064,7 +1065,8 @@ static void on_sigurg(struct gt_g *g, void *uc)
     if (att & GT_ATT_PREEMPT) {
         uintptr_t pc = gt_arch_uc_pc(uc);
         bool near = pc - g->spin_pc + SPIN_SPAN < 2ul * SPIN_SPAN;
-        bool same = gt_arch_uc_saved(uc, g->spin_saved) <= SPIN_CHANGES;
+        unsigned saved, all = gt_arch_uc_changed(uc, g->spin_regs, &saved);
+        bool same = saved <= SPIN_CHANGES && all <= SPIN_ALL;
         store_rlx(&g->spins, near && same ? load_rlx(&g->spins) + 1 : 0);
         g->spin_pc = pc;
     }

@@ -153,9 +153,9 @@ struct gt_g {
     uint64_t unwind_exc[8];  /* the forced unwind's exception object: owner */
 
     char name[16];
-    uint64_t rand;                        /* for yield=PERCENT */
-    uintptr_t spin_pc;                    /* where it was preempted last: owner */
-    uintptr_t spin_saved[GT_ARCH_NSAVED]; /* and with what in its registers: owner */
+    uint64_t rand;                      /* for yield=PERCENT */
+    uintptr_t spin_pc;                  /* where it was preempted last: owner */
+    uintptr_t spin_regs[GT_ARCH_NREGS]; /* and with what in its registers: owner */
     _Atomic uint32_t spins; /* so often in a row about alike: it may be spinning for one that waits
                                for its P; sysmon reads */
     uint32_t unannounced;   /* how often it was found blocked without notice */

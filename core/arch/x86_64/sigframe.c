@@ -85,13 +85,18 @@ uintptr_t gt_arch_uc_sp(const void *uc)
     return (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[REG_RSP];
 }
 
-unsigned gt_arch_uc_saved(const void *uc, uintptr_t seen[GT_ARCH_NSAVED])
+unsigned gt_arch_uc_changed(const void *uc, uintptr_t seen[GT_ARCH_NREGS], unsigned *saved)
 {
-    static const uint8_t saved[GT_ARCH_NSAVED] = {REG_RSP, REG_RBX, REG_RBP, REG_R12,
-                                                  REG_R13, REG_R14, REG_R15};
+    enum { SAVED = 7 }; /* the first so many */
+    static const uint8_t regs[GT_ARCH_NREGS] = {
+        REG_RSP, REG_RBX, REG_RBP, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX,
+        REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+    };
     unsigned changed = 0;
-    for (unsigned i = 0; i < GT_ARCH_NSAVED; i++) {
-        uintptr_t now = (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[saved[i]];
+    for (unsigned i = 0; i < GT_ARCH_NREGS; i++) {
+        uintptr_t now = (uintptr_t)((const ucontext_t *)uc)->uc_mcontext.gregs[regs[i]];
+        if (i == SAVED)
+            *saved = changed;
         changed += now != seen[i];
         seen[i] = now;
     }
