@@ -15,7 +15,7 @@
 #include "interpose/thread.h"
 
 #define RECHECK_BATCH   64
-#define RECHECK_MAX_GAP 8 /* ticks of sysmon between two looks at one waiter, at most */
+#define RECHECK_MAX_GAP 8u /* ticks of sysmon between two looks at one waiter, at most */
 
 struct fwait {
     struct gt_waiter w; /* bits: the bitset; data: the expected value */
@@ -326,7 +326,7 @@ static void recheck_collect(struct recheck *rc, uint32_t tick)
         f->seen = tick;
         if ((int32_t)(tick - f->due) < 0 && f->gap)
             continue;
-        f->gap = GT_MIN(f->gap ? f->gap * 2 : 1, RECHECK_MAX_GAP);
+        f->gap = GT_MIN(f->gap ? f->gap * 2 : 1u, RECHECK_MAX_GAP);
         f->due = tick + f->gap;
         rc->word[rc->n] = (struct iovec){(void *)f->uaddr, sizeof(uint32_t)};
         rc->expect[rc->n] = (uint32_t)(uintptr_t)f->w.data;

@@ -284,7 +284,7 @@ static struct gt_g *globrunqget_locked(struct gt_p *p, uint32_t max)
     uint32_t n = load_rlx(&gt_sched.runqsize) / (uint32_t)gt_sched.nprocs + 1;
     if (max && n > max)
         n = max;
-    n = GT_MIN(n, GT_RUNQ / 2);
+    n = GT_MIN(n, GT_RUNQ / 2u);
     struct gt_g *g = globpop_locked();
     uint32_t room = GT_RUNQ - (load_rlx(&p->tail) - load_acq(&p->head));
     for (uint32_t i = 1; g && i < n && i < room; i++) {

@@ -32,7 +32,7 @@
 #define STARVE_NS   GT_MS
 #define SPIN_ROUNDS 4
 #define SPIN_PAUSES 30
-#define WAKE_BATCH  16
+#define WAKE_BATCH  16u
 
 static void run_handlers(void)
 {
