@@ -65,6 +65,8 @@ static inline void gt_call_begin(struct gt_g *g)
     if (unlikely(load_rlx(&g->attention))) {
         gt_rt_enter(g);
         gt_rt_leave(g);
+        if (load_rlx(&g->attention) & GT_ATT_CANCEL)
+            gt_cancel_again();
     }
 }
 

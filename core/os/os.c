@@ -158,3 +158,19 @@ char gt_kthread_state(int tid)
             e = p;
     return (char)(e && e[1] == ' ' ? e[2] : 0);
 }
+
+uint64_t gt_kthread_pending(int tid)
+{
+    static const char key[] = "SigPnd:\t";
+    char path[48], buf[4096];
+    uint64_t set = 0;
+    gt_snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+    if (read_file(path, buf, sizeof(buf)) <= 0)
+        return 0;
+    const char *s = buf;
+    while (*s && gt_memcmp(s, key, sizeof(key) - 1) != 0)
+        s++;
+    for (s += *s ? sizeof(key) - 1 : 0; *s && *s != '\n'; s++)
+        set = set << 4 | (uint64_t)(*s <= '9' ? *s - '0' : *s - 'a' + 10);
+    return set;
+}

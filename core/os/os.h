@@ -37,5 +37,7 @@ int gt_kthread_start(void *(*fn)(void *), void *arg, size_t stack);
 
 /* State letter of a kernel thread of this process from /proc (R S D T Z ...), or 0. */
 char gt_kthread_state(int tid);
+/* What is pending for one kernel thread of this process alone (SigPnd); 0 also without /proc. */
+uint64_t gt_kthread_pending(int tid);
 
 #endif

@@ -566,6 +566,9 @@ static int start_main(void)
     if (!m || !g || gt_signal_malloc(m))
         return -ENOMEM;
     g->flags |= GT_GF_MAIN;
+    g->attrs.policy = gt_kattr_default.policy;
+    g->attrs.priority = gt_kattr_default.priority;
+    g->attrs.nice = gt_kattr_default.nice;
     g->stack_lo = g->stack_hi = NULL;
     g->tp = g->ctx.tp = gt_arch_get_tp();
     store_rlx(&g->in_rt, 1);
@@ -646,6 +649,7 @@ int gt_sched_start(int nprocs)
     if (!r)
         r = gt_maker_start();
     gt_signal_boot_libc(); /* libc has installed its handlers with the first thread */
+    gt_signal_adopt(gt_sched.g1);
     sys_sigprocmask(SIG_SETMASK, &old, NULL);
     if (r)
         gt_fatal("cannot make the first kernel threads: error", -r, 0);

@@ -118,6 +118,11 @@ void gt_signal_boot_libc(void);
 void gt_sema_fork_child(void);
 void gt_signal_newg(struct gt_g *g);
 void gt_sig_mask_done(void);
+/* What is pending for the first thread alone when the scheduler starts becomes its goroutine's. */
+void gt_signal_adopt(struct gt_g *g1);
+/* sysmon, at each round: tells those again whose cancellation came too early. */
+void gt_cancel_retry(void);
+bool gt_cancel_unheard(void);
 void gt_signal_exitg(struct gt_g *g);
 /* Its record is given up: what signals keep with it. */
 void gt_signal_freeg(struct gt_g *g);

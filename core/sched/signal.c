@@ -97,6 +97,7 @@ static struct {
     _Atomic uint32_t nstranded;  /* goroutines with `stranded` set */
     _Atomic uint32_t route_want; /* rounds of gt_sig_route that somebody waits for */
     _Atomic uint32_t route_have; /* sysmon: the last one; futex */
+    _Atomic uint32_t unheard;    /* gt_cancel_again has been called; sysmon takes it */
     _Atomic gt_sigset held_set;  /* sysmon stores, sigpending and sigwait read */
     struct {
         _Atomic uint32_t id; /* 0: free, else 1 + the kernel's number; store release after g */
@@ -1052,6 +1053,40 @@ static void injected(struct gt_sigframe *f)
     }
 }
 
+/* A cancellation came while its goroutine is in a call inside libc, but not yet where libc waits:
+ * it will wait soon, and knows of nothing.  sysmon tells it again when it sleeps. */
+void gt_cancel_again(void)
+{
+    store_rlx(&S.unheard, 1);
+    fence_seq(); /* pairs with deep_sleep: it says that it sleeps, then looks at this */
+    gt_sched_wakesysmon();
+}
+
+bool gt_cancel_unheard(void)
+{
+    return load_seq(&S.unheard);
+}
+
+static void retry_one(struct gt_g *g, void *arg)
+{
+    (void)arg;
+    struct gt_m *m = g->m;
+    if (!m || !(load_rlx(&g->attention) & GT_ATT_CANCEL) || load_acq(&g->status) != GT_G_CALL ||
+        load_rlx(&g->in_rt))
+        return;
+    char st = gt_kthread_state(m->ktid);
+    if (st == 'S' || st == 'D')
+        gt_send_preempt(m); /* acts on it, or calls for the next try */
+    else
+        store_rlx(&S.unheard, 1);
+}
+
+void gt_cancel_retry(void)
+{
+    if (load_rlx(&S.unheard) && xchg_acqrel(&S.unheard, 0))
+        gt_foreach_g(retry_one, NULL);
+}
+
 static void on_sigurg(struct gt_g *g, void *uc)
 {
     uint32_t att = load_rlx(&g->attention);
@@ -1071,6 +1106,8 @@ static void on_sigurg(struct gt_g *g, void *uc)
         g->spin_pc = pc;
     }
     bool async = cancels_here(g);
+    if ((att & GT_ATT_CANCEL) && !async && load_rlx(&g->status) == GT_G_CALL)
+        gt_cancel_again();
     if ((att & GT_ATT_SIGNAL) || async ||
         ((att & (GT_ATT_PREEMPT | GT_ATT_WIRE)) && gt_preemptible(gt_arch_uc_pc(uc))))
         inject(g, uc, due(g));
@@ -1394,6 +1431,27 @@ void gt_signal_boot_libc(void)
     add_acqrel(&S.mask_want, 1); /* sysmon takes its mask over at its first round */
     wrap_libc(32, &S.sigcancel);
     wrap_libc(33, &S.setxid);
+}
+
+/* What was sent to the first thread alone (raise, pthread_kill) and is blocked lies with its kernel
+ * thread, whom others will run on.  The kernel dequeues a thread's own before the process's, so
+ * nothing of those is taken as long as it still says that the thread has one. */
+void gt_signal_adopt(struct gt_g *g1)
+{
+    static const struct timespec now = {0, 0};
+    gt_sigset own, any = 0;
+    GT_SYS3(SYS_rt_sigpending, &any, sizeof(any), 0);
+    if (!(any & g1->sigmask))
+        return;
+    while ((own = gt_kthread_pending(g1->m->ktid) & g1->sigmask) != 0) {
+        siginfo_t si;
+        gt_memset(&si, 0, sizeof(si));
+        long sig = GT_SYS6(SYS_rt_sigtimedwait, &own, &si, &now, sizeof(own), 0, 0);
+        struct gt_signode *n = sig > 0 ? gt_signode_get((int)sig, &si) : NULL;
+        if (!n)
+            return;
+        gt_sigq_add(g1, n);
+    }
 }
 
 /* The alternate stack of an M, before it starts.  0 or -ENOMEM. */

@@ -306,7 +306,7 @@ static void deep_sleep(void)
     store_seq(&gt_sched.sysmonwait, 1);
     gt_signal_sysmon(); /* what came before n was read */
     gt_sig_route();
-    if (all_idle())
+    if (all_idle() && !gt_cancel_unheard())
         gt_futex_wait(&gt_sched.sysmon_note, n,
                       gt_cfg.schedtrace_ms ? gt_nanotime() + gt_cfg.schedtrace_ms * GT_MS
                                            : GT_NEVER);
@@ -346,6 +346,7 @@ void *gt_sysmon(void *arg)
             continue;
         }
         poll_network(now);
+        gt_cancel_retry();
         if (gt_timer_first() + GT_MS < now)
             gt_wakep();
         found = retake(now);
