@@ -220,16 +220,6 @@ char *gt_stack_top(const struct gt_g *g)
     return g->stack_top;
 }
 
-/* A new goroutine takes the runnext slot only when it is empty (Go's newproc pushes out who is
- * there).  Threads that make threads, and wait until those have started, would else always run
- * before who was woken meanwhile, by the maker's release of a lock, say; and new ones pile up by
- * the thousand until their time slice ends. */
-static bool nobody_is_next(void)
-{
-    const struct gt_m *m = gt_m_with_p();
-    return !m || !load_rlx(&m->p->runnext);
-}
-
 int gt_newproc(const struct gt_newproc *np, void **tp)
 {
     struct gt_g *self = gt_self();
@@ -271,7 +261,10 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
     while (live > peak && !cas_rel(&gt_stats[GT_STAT_goroutines_peak], &peak, live))
         ;
     *tp = g->tp;
-    gt_goready(g, nobody_is_next());
+    /* Behind all that wait: threads start in the order in which they were made, and chains of
+     * threads that make the next one do not overtake who was woken meanwhile (Go's newproc, which
+     * pushes out who is next, lets both happen). */
+    gt_goready(g, false);
     return 0;
 }
 
