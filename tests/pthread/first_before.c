@@ -3,6 +3,7 @@
  * What the first thread has before it makes another stays its own, or is inherited, as POSIX says:
  * signals that are pending for it alone, those of the process, policy and niceness.
  */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
