@@ -148,8 +148,8 @@ extern _Atomic uint64_t gt_park_count[GT_R_COUNT], gt_wake_count[GT_R_COUNT];
  * caller's depth 1), user handlers are queued and run at exit. */
 void gt_entersyscall(struct gt_g *g);
 void gt_entersyscallblock(struct gt_g *g);
-/* A goroutine that is to be cancelled makes, or is in, a call inside libc that may be a cancellation
- * point: when it waits there, it is told again.  Async-signal-safe. */
+/* A goroutine that is to be cancelled makes, or is in, a call inside libc that may be a
+ * cancellation point: when it waits there, it is told again.  Async-signal-safe. */
 void gt_cancel_again(void);
 void gt_exitsyscall(struct gt_g *g);
 /* enter + an interruptible raw system call + exit.  -EINTR: a signal is to be looked at (gt_intr).
