@@ -14,15 +14,15 @@
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 
-static bool table_in_use(void)
+bool gt_fd_ours(void)
 {
-    return load_rlx(&gt_started) && !gt_in_vfork();
+    return load_rlx(&gt_started) && !gt_in_vfork() && !gt_tls.own_files;
 }
 
 void gt_fd_closing(int fd)
 {
     struct gt_g *g = gt_self();
-    if (fd < 0 || !table_in_use())
+    if (fd < 0 || !gt_fd_ours())
         return;
     if (g)
         gt_rt_enter(g);
@@ -272,7 +272,7 @@ GT_EXPORT int dup3(int old, int new, int flags)
 
 static void note_nonblock(int fd, bool on)
 {
-    struct gt_pollfd *pd = table_in_use() ? gt_netpoll_peek(fd) : NULL;
+    struct gt_pollfd *pd = gt_fd_ours() ? gt_netpoll_peek(fd) : NULL;
     if (!pd)
         return;
     if (on)
@@ -340,7 +340,7 @@ GT_EXPORT int ioctl(int fd, unsigned long req, ...)
 GT_EXPORT int close(int fd)
 {
     struct gt_g *g = gt_self();
-    if (!table_in_use())
+    if (!gt_fd_ours())
         return REAL(close)(fd);
     if (g)
         GT_CANCEL_POINT(g);
@@ -383,7 +383,7 @@ static long close_pieces(unsigned lo, unsigned hi, unsigned flags)
 
 GT_EXPORT int close_range(unsigned lo, unsigned hi, int flags)
 {
-    if (!table_in_use() || lo > hi || flags & ~(int)CLOSE_RANGE_UNSHARE)
+    if (!gt_fd_ours() || lo > hi || flags & ~(int)CLOSE_RANGE_UNSHARE)
         return REAL(close_range)(lo, hi, flags);
     return (int)gt_io_ret(close_pieces(lo, hi, (unsigned)flags));
 }
@@ -391,7 +391,7 @@ GT_EXPORT int close_range(unsigned lo, unsigned hi, int flags)
 GT_EXPORT void closefrom(int lo)
 {
     unsigned from = lo < 0 ? 0 : (unsigned)lo;
-    if (!table_in_use() || close_pieces(from, ~0u, 0) < 0)
+    if (!gt_fd_ours() || close_pieces(from, ~0u, 0) < 0)
         REAL(closefrom)(lo); /* also a kernel without close_range */
 }
 

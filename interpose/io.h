@@ -121,5 +121,8 @@ long gt_sigfd_read(struct gt_g *g, int fd, const struct iovec *v, int cnt);
 
 /* Tells the poller's table that fd is about to go; on any thread. */
 void gt_fd_closing(int fd);
+/* Are descriptors in the table?  Not before the start, and not in a child that shares our memory
+ * but has descriptors of its own. */
+bool gt_fd_ours(void);
 
 #endif

@@ -31,7 +31,7 @@ static void from_set(sigset_t *s, gt_sigset v)
 /* Actions are ours from the first start on, in a fork's child too. */
 static bool ours(void)
 {
-    return gt_sig_booted() && !gt_in_vfork();
+    return gt_sig_booted() && !gt_in_vfork() && !gt_tls.own_actions;
 }
 
 /* ---- actions ---- */

@@ -67,7 +67,7 @@ static void note_timeout(struct gt_pollfd *pd, unsigned flag, const void *val, s
 GT_EXPORT int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
     int r = REAL(setsockopt)(fd, level, name, val, len);
-    if (r < 0 || !load_rlx(&gt_started) || gt_in_vfork())
+    if (r < 0 || !gt_fd_ours())
         return r;
     struct gt_pollfd *pd = gt_netpoll_peek(fd);
     if (!pd)

@@ -14,6 +14,8 @@
  *   memory            a foreign kernel thread: without a thread block of its own it gets one, since
  *                     two kernel threads on one block would be one goroutine twice.  The kernel
  *                     clears `alive` in it when the task has ended; then it is used again.
+ *                     One with descriptors or signal actions of its own leaves our tables of them
+ *                     alone
  */
 #include <pty.h>
 #include <sys/sysmacros.h>
@@ -204,6 +206,7 @@ struct clone {
     void *block;         /* the child's own thread block, or NULL */
     _Atomic int *alive;
     bool memory; /* shared */
+    int flags;
 };
 
 static int clone_main(void *arg)
@@ -212,6 +215,8 @@ static int clone_main(void *arg)
     if (!c.memory)
         gt_fork_end(c.fork, true);
     if (c.block) {
+        gt_tls.own_files = !(c.flags & CLONE_FILES);
+        gt_tls.own_actions = !(c.flags & CLONE_SIGHAND);
         gt_tcb_begin();
         gt_tid_set(c.block, sys_gettid());
     }
@@ -266,7 +271,7 @@ static int clone_task(int (*fn)(void *), void *stack, int flags, void *arg, pid_
     struct task *t = task_get();
     if (!t)
         return (int)gt_ret(-ENOMEM);
-    t->clone = (struct clone){.fn = fn, .arg = arg, .block = t->tp, .memory = true};
+    t->clone = (struct clone){.fn = fn, .arg = arg, .block = t->tp, .memory = true, .flags = flags};
     if (!(flags & CLONE_CHILD_CLEARTID))
         t->clone.alive = &t->alive;
     int r = REAL(clone)(clone_main, stack, flags | CLONE_SETTLS, &t->clone, ptid, t->tp, ctid);

@@ -8,6 +8,7 @@
  * The kernel's sets of signals have 8 bytes, the C library's 128: calls with one have their own
  * entries, in interpose/signal.c.
  */
+#include "core/os/tcb.h"
 #include "interpose/io.h"
 #include "interpose/spawn.h"
 #include "interpose/thread.h"
@@ -131,6 +132,9 @@ static long call_on_goroutine(struct gt_g *g, long nr, const long *a)
 {
     switch (nr) {
     case SYS_gettid:
+        return g->tid;
+    case SYS_set_tid_address:
+        g->clear_tid = a[0] == (long)gt_tid_word(g->tp) ? 0 : a[0] ? (uintptr_t)a[0] : 1;
         return g->tid;
     case SYS_exit:
         gt_thread_leave(g, (int)a[0]);

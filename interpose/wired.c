@@ -8,6 +8,7 @@
  * prctl: names and timer slack are the goroutine's own and wire nothing, nor does what belongs to
  * the process, nor a question (PITFALLS 12).
  */
+#include "core/os/tcb.h"
 #include "interpose/pobj.h"
 #include "interpose/thread.h"
 
@@ -187,6 +188,12 @@ GT_EXPORT int prctl(int op, ...)
         return (int)gt_ret(-set_name(g, (const char *)a));
     if (g && op == PR_GET_NAME) {
         get_name(g, (char *)a);
+        return 0;
+    }
+    if (g && op == PR_GET_TID_ADDRESS) {
+        *(uintptr_t *)a = g->clear_tid == 1  ? 0
+                          : g->clear_tid > 1 ? g->clear_tid
+                                             : (uintptr_t)gt_tid_word(g->tp);
         return 0;
     }
     if (g && op == PR_SET_TIMERSLACK) {

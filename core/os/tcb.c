@@ -698,6 +698,11 @@ int gt_tid_of(void *tp)
     return *(int *)((char *)tp + T.tid_off);
 }
 
+int *gt_tid_word(void *tp)
+{
+    return (int *)((char *)tp + T.tid_off);
+}
+
 void gt_tid_set(void *tp, int tid)
 {
     *(int *)((char *)tp + T.tid_off) = tid;

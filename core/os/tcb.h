@@ -40,6 +40,8 @@ extern void (*gt_tcb_bury_pi)(_Atomic uint32_t *word);
 int gt_tid_self(void);
 int gt_tid_of(void *tp);
 void gt_tid_set(void *tp, int tid);
+/* Where a block keeps it: what the kernel clears when a plain thread is gone. */
+int *gt_tid_word(void *tp);
 /* Our thread-local variables in another block. */
 struct gt_tls *gt_tls_of(void *tp);
 

@@ -143,6 +143,7 @@ static void g_init(struct gt_g *g, int tid)
     g->spin_pc = 0;
     store_rlx(&g->spins, 0);
     g->cleanup = g->old_cleanup = NULL;
+    g->clear_tid = 0;
     g->sigseq = 0;
     g->sigq = g->sigqlast = NULL;
     g->sigqset[0] = g->sigqset[1] = 0;
@@ -270,10 +271,21 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
 
 /* ---- exit ---- */
 
+/* By the kernel's hand: at a wrong address nothing happens. */
+static void clear_tid(uintptr_t at)
+{
+    uint32_t zero = 0;
+    struct iovec from = {&zero, sizeof(zero)}, to = {(void *)at, sizeof(zero)};
+    GT_SYS6(SYS_process_vm_writev, sys_getpid(), &from, 1, &to, 1, 0);
+    GT_SYS3(SYS_futex, at, 1 /* FUTEX_WAKE: shared, as there */, 1);
+}
+
 static struct gt_g *goexit_g0(struct gt_m *m, struct gt_g *g)
 {
     uint32_t life = GT_LIFE_ALIVE;
     (void)m;
+    if (unlikely(g->clear_tid > 1))
+        clear_tid(g->clear_tid); /* its stack may be gone from here on */
     g->m = NULL;
     store_rel(&g->status, GT_G_DEAD);
     add_rlx(&gt_stats[GT_STAT_goroutines_live], (uint64_t)-1);

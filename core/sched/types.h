@@ -149,6 +149,8 @@ struct gt_g {
     /* cancellation */
     _Atomic uint32_t cancel; /* GT_CANCEL_* bits */
     void *cleanup;           /* chain of __pthread_unwind_buf_t: owner */
+    uintptr_t clear_tid;     /* cleared and woken at its end, as the program has asked for with
+                                set_tid_address; 0: it has not; 1: nothing.  Owner */
     void *old_cleanup;       /* chain of struct _pthread_cleanup_buffer: owner */
     uint64_t unwind_exc[8];  /* the forced unwind's exception object: owner */
 
@@ -204,6 +206,8 @@ struct gt_tls {
     bool foreign_counted;
     bool runtime;             /* a kernel thread of the runtime's own: sysmon, the maker */
     bool in_vfork;            /* the child of a vfork runs on this block */
+    bool own_files;           /* a task that shares our memory but not the descriptors */
+    bool own_actions;         /* and not the signals' actions */
     struct gt_mcache *mcache; /* a kernel thread's; on a goroutine's block NULL: see m->mcache */
 };
 extern __thread struct gt_tls gt_tls __attribute__((tls_model("initial-exec")));
