@@ -8,7 +8,11 @@
  * Several threads may read one stream.  Whoever is about to park asks, in this order: is the
  * descriptor readable; is the stream locked (somebody is filling it: go and queue for its lock);
  * is there anything in the buffer.  Data that another reader took off the descriptor after the
- * readiness sequence was sampled is found by one of the three.
+ * readiness sequence was sampled is found by one of the three.  Data that comes later makes an edge
+ * that the poller may not see: a reader who waits inside the C library takes all of it at once, and
+ * then the descriptor is not readable.  So whoever leaves data in the buffer, and finds others in
+ * calls on the descriptor, wakes one of them.  Who looked at the buffer before it was filled is in
+ * such a call since before it had the stream's lock for that, so it is seen.
  *
  * Flag values are those of the C library's own libio.h, unchanged since 2.0.
  */
@@ -87,12 +91,37 @@ static inline void before_read(FILE *fp)
         fill_wait(g, fp);
 }
 
+static GT_NOINLINE void pass_on(struct gt_g *g, int fd)
+{
+    if (g)
+        gt_rt_enter(g);
+    struct gt_pollfd *pd = gt_netpoll_get(fd);
+    if (pd) {
+        gt_netpoll_again(pd, GT_POLL_READ);
+        gt_netpoll_put(pd);
+    }
+    if (g)
+        gt_rt_leave(g);
+}
+
+/* After a read of fp, on any thread. */
+static inline void after_read(FILE *fp)
+{
+    if (!has_data(fp) || !gt_fd_ours())
+        return;
+    struct gt_pollfd *pd = gt_netpoll_peek(fp->_fileno);
+    if (unlikely(pd && load_acq(&pd->refs)))
+        pass_on(gt_self(), fp->_fileno);
+}
+
 #define READS(ret, name, params, args, fp)                                                         \
     ret name params;                                                                               \
     GT_EXPORT ret name params                                                                      \
     {                                                                                              \
         before_read(fp);                                                                           \
-        return REAL(name) args;                                                                    \
+        ret r_ = REAL(name) args;                                                                  \
+        after_read(fp);                                                                            \
+        return r_;                                                                                 \
     }
 
 /* clang-format off */
@@ -150,7 +179,9 @@ int __isoc99_scanf(const char *fmt, ...);
 GT_EXPORT int gt_old_vfscanf(FILE *fp, const char *fmt, va_list ap)
 {
     before_read(fp);
-    return REAL(vfscanf)(fp, fmt, ap);
+    int r = REAL(vfscanf)(fp, fmt, ap);
+    after_read(fp);
+    return r;
 }
 
 GT_EXPORT int gt_old_vscanf(const char *fmt, va_list ap)

@@ -289,6 +289,17 @@ void gt_netpoll_pass_slow(struct gt_pollfd *pd, enum gt_polldir d)
         gt_goready(r.head, false);
 }
 
+void gt_netpoll_again(struct gt_pollfd *pd, enum gt_polldir d)
+{
+    struct ready r = {0};
+    gt_lock(&pd->lock, GT_RANK_PD);
+    add_acqrel(&pd->seq[d], 1);
+    wake_dirs(pd, 1u << d, false, &r);
+    gt_unlock(&pd->lock, GT_RANK_PD);
+    if (r.head)
+        gt_goready(r.head, false);
+}
+
 static void forget(struct gt_pollwait *w)
 {
     gt_lock(&w->pd->lock, GT_RANK_PD);

@@ -90,6 +90,9 @@ static inline uint32_t gt_netpoll_seq(struct gt_pollfd *pd, enum gt_polldir d)
 int gt_netpoll_wait(struct gt_pollfd *pd, enum gt_polldir d, uint32_t seq, int64_t when,
                     enum gt_reason why);
 void gt_netpoll_pass_slow(struct gt_pollfd *pd, enum gt_polldir d);
+/* What is waited for has come without an edge: as one, for one I/O waiter.  In a
+ * runtime section, or off a goroutine. */
+void gt_netpoll_again(struct gt_pollfd *pd, enum gt_polldir d);
 static inline void gt_netpoll_pass(struct gt_pollfd *pd, enum gt_polldir d)
 {
     if (unlikely(__atomic_load_n(&pd->waiters, __ATOMIC_RELAXED) != NULL))
