@@ -23,6 +23,10 @@
 #define GT_ALIGN_UP(x, a)               (((x) + (a)-1) & ~((a)-1))
 #define GT_ALIGN_DOWN(x, a)             ((x) & ~((a)-1))
 /* Each argument is evaluated once: a clock or an atomic may differ the second time. */
+#ifdef __cppcheck__ /* it cannot read a statement in an expression */
+#define GT_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define GT_MAX(a, b) ((a) > (b) ? (a) : (b))
+#else
 #define GT_PICK_(a, op, b, x, y)                                                                   \
     ({                                                                                             \
         __auto_type x = (a);                                                                       \
@@ -33,6 +37,7 @@
 #define GT_NAME_(n)  GT_NAME__(n)
 #define GT_MIN(a, b) GT_PICK_(a, <, b, GT_NAME_(__COUNTER__), GT_NAME_(__COUNTER__))
 #define GT_MAX(a, b) GT_PICK_(a, >, b, GT_NAME_(__COUNTER__), GT_NAME_(__COUNTER__))
+#endif
 
 #define GT_CACHE_LINE     64
 #define GT_CACHE_ALIGN    __attribute__((aligned(GT_CACHE_LINE)))
