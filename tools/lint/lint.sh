@@ -230,7 +230,7 @@ step_cppcheck()
     have cppcheck || return $SKIP
     note="$(cppcheck --version)"
     cppcheck --quiet --error-exitcode=1 -j "$LINT_JOBS" --language=c --std=c11 -I. \
-        -D__x86_64__ -D_GNU_SOURCE --enable=warning,portability,performance \
+        -D__x86_64__ -D_GNU_SOURCE -D__cppcheck__ --enable=warning,portability,performance \
         --suppressions-list=$TOOLS/cppcheck.txt \
         --template='{file}:{line}: {severity} {id}: {message}' core interpose preload
 }
