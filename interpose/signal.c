@@ -170,8 +170,7 @@ GT_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 
 static gt_sigset pending_set(struct gt_g *g)
 {
-    gt_sigset k = 0;
-    GT_SYS3(SYS_rt_sigpending, &k, sizeof(k), 0);
+    gt_sigset k = sys_sigpending();
     gt_rt_enter(g);
     k = (k | gt_sig_pending(g)) & g->sigmask;
     gt_rt_leave(g);

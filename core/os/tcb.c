@@ -693,19 +693,19 @@ int gt_tid_self(void)
     return *(int *)((char *)gt_arch_get_tp() + T.tid_off);
 }
 
-int gt_tid_of(void *tp)
-{
-    return *(int *)((char *)tp + T.tid_off);
-}
-
 int *gt_tid_word(void *tp)
 {
     return (int *)((char *)tp + T.tid_off);
 }
 
+int gt_tid_of(void *tp)
+{
+    return *gt_tid_word(tp);
+}
+
 void gt_tid_set(void *tp, int tid)
 {
-    *(int *)((char *)tp + T.tid_off) = tid;
+    *gt_tid_word(tp) = tid;
 }
 
 struct gt_tls *gt_tls_of(void *tp)

@@ -279,25 +279,27 @@ static void wake_dirs(struct gt_pollfd *pd, unsigned dirs, bool polls, struct re
     }
 }
 
-void gt_netpoll_pass_slow(struct gt_pollfd *pd, enum gt_polldir d)
+/* One I/O waiter; edge: as an edge, which those that look later see, too. */
+static void wake_io(struct gt_pollfd *pd, enum gt_polldir d, bool edge)
 {
     struct ready r = {0};
     gt_lock(&pd->lock, GT_RANK_PD);
+    if (edge)
+        add_acqrel(&pd->seq[d], 1);
     wake_dirs(pd, 1u << d, false, &r);
     gt_unlock(&pd->lock, GT_RANK_PD);
     if (r.head)
         gt_goready(r.head, false);
 }
 
+void gt_netpoll_pass_slow(struct gt_pollfd *pd, enum gt_polldir d)
+{
+    wake_io(pd, d, false);
+}
+
 void gt_netpoll_again(struct gt_pollfd *pd, enum gt_polldir d)
 {
-    struct ready r = {0};
-    gt_lock(&pd->lock, GT_RANK_PD);
-    add_acqrel(&pd->seq[d], 1);
-    wake_dirs(pd, 1u << d, false, &r);
-    gt_unlock(&pd->lock, GT_RANK_PD);
-    if (r.head)
-        gt_goready(r.head, false);
+    wake_io(pd, d, true);
 }
 
 static void forget(struct gt_pollwait *w)

@@ -1439,9 +1439,8 @@ void gt_signal_boot_libc(void)
 void gt_signal_adopt(struct gt_g *g1)
 {
     static const struct timespec now = {0, 0};
-    gt_sigset own, any = 0;
-    GT_SYS3(SYS_rt_sigpending, &any, sizeof(any), 0);
-    if (!(any & g1->sigmask))
+    gt_sigset own;
+    if (!(sys_sigpending() & g1->sigmask))
         return;
     while ((own = gt_kthread_pending(g1->m->ktid) & g1->sigmask) != 0) {
         siginfo_t si;
