@@ -30,6 +30,9 @@ static inline __attribute__((always_inline)) bool gt_quick_free(struct gt_mcache
 
 /* allocnext.c: reads the configuration and decides; true: ours.  Else gt_next has what to call. */
 bool gt_alloc_decide(void);
+/* allocnext.c: false: no object that is loaded, but this one, defines name.  Without an allocation,
+ * which a look-up of the dynamic linker's makes for its message when it finds nothing. */
+bool gt_may_be_defined(const char *name);
 extern struct gt_next {
     void *(*malloc)(size_t n);
     void *(*calloc)(size_t n, size_t size);

@@ -17,6 +17,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include "core/kit/cfg.h"
 
@@ -79,6 +80,30 @@ static void *defined_in(const struct object *o, const char *name)
 {
     const ElfW(Sym) *s = hashed_in(o, name);
     return s && s->st_shndx ? (void *)(o->base + s->st_value) : NULL;
+}
+
+/* libc first: it has nearly all that is asked for.  Objects without the hash may have anything. */
+bool gt_may_be_defined(const char *name)
+{
+    static const struct link_map *libc;
+    struct object o;
+    for (const struct link_map *lm = _r_debug.r_map; !libc && lm; lm = lm->l_next) {
+        o = object_of(lm);
+        if (defined_in(&o, "gnu_get_libc_version"))
+            libc = lm;
+    }
+    if (libc) {
+        o = object_of(libc);
+        if (defined_in(&o, name))
+            return true;
+    }
+    uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+    for (const struct link_map *lm = _r_debug.r_map; lm; lm = lm->l_next) {
+        o = object_of(lm);
+        if (lm->l_ld != _DYNAMIC && lm->l_addr != vdso && (!o.gnu || defined_in(&o, name)))
+            return true;
+    }
+    return false;
 }
 
 /* A function whose address a program takes that is not position-independent has that of the

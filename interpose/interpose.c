@@ -4,8 +4,9 @@
  * use.
  *
  * Each pointer comes from dlvsym with the version that symbols.def names, else dlsym, both after us
- * in search order; it is then checked: found, and not ourselves.  A function that this libc does
- * not have stays NULL: nobody can have called it through us either.
+ * in search order.  A function that this libc does not have stays NULL: nobody can have called it
+ * through us either.  It is not looked up: a look-up that fails allocates its message, and who
+ * calls us first may be the program's own malloc, with its lock held, while it initialises itself.
  */
 #include "interpose/interpose.h"
 
@@ -13,6 +14,7 @@
 
 #include "core/os/real.h"
 #include "core/os/tcb.h"
+#include "interpose/alloc.h"
 
 struct gt_real gt_real;
 bool gt_real_ready;
@@ -20,6 +22,8 @@ struct gt_os_real gt_os_real;
 
 static void *find(const char *name, const char *version)
 {
+    if (!gt_may_be_defined(name))
+        return NULL;
     void *p = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
     return p ? p : dlsym(RTLD_NEXT, name);
 }
@@ -32,7 +36,7 @@ static void **resp_here(void)
 static void resolve_os(void)
 {
     struct gt_os_real *r = &gt_os_real;
-#define OS(field, name) r->field = (__typeof__(r->field))dlsym(RTLD_NEXT, name)
+#define OS(field, name) r->field = (__typeof__(r->field))find(name, NULL)
     OS(pthread_create, "pthread_create");
     OS(pthread_join, "pthread_join");
     OS(pthread_attr_init, "pthread_attr_init");
@@ -67,9 +71,8 @@ static void resolve_os(void)
     r->resp_here = resp_here;
 }
 
-/* A look-up may allocate, and the program's own allocator may call us while it initialises itself
- * (jemalloc makes a key): what allocators need comes first, and a call from within finds it there.
- */
+/* Should a look-up allocate after all, the allocator may call us (jemalloc makes a key): what
+ * allocators need comes first, and a call from within finds it there. */
 void gt_real_resolve(void)
 {
     static bool busy;
