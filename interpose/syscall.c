@@ -13,7 +13,9 @@
 #include "interpose/spawn.h"
 #include "interpose/thread.h"
 
+#include <linux/seccomp.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 
 /* Never restarted after a handler (signal(7)). */
 static bool restarts(long nr)
@@ -172,7 +174,11 @@ GT_EXPORT long syscall(long nr, ...)
         return gt_ret(gt_futex_call(g, a));
     if (unlikely(is_fork(nr, a)) && !gt_in_vfork())
         return gt_ret(gt_fork_syscall(nr, a));
-    if (g)
-        return call_on_goroutine(g, nr, a);
-    return gt_ret(gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
+    if (nr == SYS_prctl && !g)
+        return prctl((int)a[0], a[1], a[2], a[3], a[4]);
+    long r = g ? call_on_goroutine(g, nr, a)
+               : gt_ret(gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
+    if (nr == SYS_seccomp && a[0] <= SECCOMP_SET_MODE_FILTER)
+        gt_seccomp_set(r);
+    return r;
 }

@@ -97,13 +97,23 @@ static bool for_go(uintptr_t pc)
     return gt_go_made(pc);
 }
 
+static bool stays_out(void)
+{
+    if (!gt_is_confined())
+        return false;
+    if (gt_cfg.verbose)
+        gt_warn_once("this process confined itself by seccomp: its threads stay kernel threads "
+                     "(1:1)");
+    return true;
+}
+
 bool gt_thread_start(void)
 {
     if (likely(load_acq(&gt_started)))
         return true;
     if (!gt_real_ready)
         gt_real_resolve();
-    if (refused || gt_cfg.off || gt_in_vfork() || for_go(0)) /* 0: a program all Go's */
+    if (refused || gt_cfg.off || gt_in_vfork() || stays_out() || for_go(0)) /* 0: all Go's */
         return false;
     refused = gt_sched_start(gt_cfg.gomaxprocs ? gt_cfg.gomaxprocs : gt_ncpu()) != 0;
     if (!refused)

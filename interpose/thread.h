@@ -60,6 +60,9 @@ void gt_ident_started(void);
 /* ---- wired.c ---- */
 /* The same for what wires, and for thread ids that are the caller's own. */
 bool gt_wired_syscall(struct gt_g *g, long nr, const long *args, long *r);
+/* The result of a call that gives this process a seccomp filter; has it had one so far? */
+void gt_seccomp_set(long r);
+bool gt_is_confined(void);
 /* ---- clock.c ---- */
 /* Is it the clock of the caller's own CPU time, which nobody can sleep on? */
 bool gt_is_own_cpu_clock(clockid_t id);

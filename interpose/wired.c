@@ -176,6 +176,25 @@ static bool prctl_is_of_thread(int op)
     }
 }
 
+/* ---- seccomp ---- */
+
+/* This process, or one that it was forked from, has told the kernel which calls it makes.  The
+ * scheduler makes others when it starts (epoll_create, membarrier, ioprio_get), and one that is not
+ * on the program's list may end it; asking whether it is may, too.  A filter from before exec, as a
+ * container's or systemd's, is not meant: it knows no program. */
+static _Atomic bool confined;
+
+bool gt_is_confined(void)
+{
+    return load_rlx(&confined);
+}
+
+void gt_seccomp_set(long r)
+{
+    if (r >= 0 && !gt_in_vfork())
+        store_rlx(&confined, true);
+}
+
 GT_EXPORT int prctl(int op, ...)
 {
     va_list ap;
@@ -202,9 +221,11 @@ GT_EXPORT int prctl(int op, ...)
     }
     if (g && op == PR_GET_TIMERSLACK && g->attrs.slack)
         return g->attrs.slack;
-    if (g && prctl_is_of_thread(op))
-        return CHANGES_THREAD(GT_W_PRCTL, REAL(prctl)(op, a, b, c, d));
-    return REAL(prctl)(op, a, b, c, d);
+    int r = g && prctl_is_of_thread(op) ? CHANGES_THREAD(GT_W_PRCTL, REAL(prctl)(op, a, b, c, d))
+                                        : REAL(prctl)(op, a, b, c, d);
+    if (op == PR_SET_SECCOMP)
+        gt_seccomp_set(r);
+    return r;
 }
 
 /* ---- syscall() ---- */
