@@ -270,15 +270,18 @@ static GT_NOINLINE void tell(struct gt_span *s, uint32_t w)
         gt_central_collect();
 }
 
-/* s is not the caller's.  False: the object is free. */
-static bool remote_free(struct gt_span *s, uint32_t idx)
+/* s is not the caller's.  False: the object is free.  The line of the word is fetched once, to
+ * write, and not to read before: so an addition. */
+GT_RACES static bool remote_free(struct gt_span *s, uint32_t idx)
 {
-    _Atomic uint64_t *word = &s->remote[idx >> 6];
-    uint64_t bit = 1ull << (idx & 63), r = load_rlx(word);
-    do
-        if (unlikely(r & bit) || unlikely(gt_span_is_free(s, idx)))
-            return false;
-    while (!cas_rel(word, &r, r | bit)); /* pairs with collect_word */
+    uint64_t bit = 1ull << (idx & 63);
+    if (unlikely(!(s->bits[idx >> 6].live & bit)))
+        return false;
+    uint64_t r = add_acqrel(&s->remote[idx >> 6], bit); /* pairs with collect_word */
+    if (unlikely(r & bit)) {
+        add_acqrel(&s->remote[idx >> 6], -bit); /* where the message looks */
+        return false;
+    }
     if (!r)
         tell(s, idx >> 6);
     return true;
@@ -452,9 +455,11 @@ static void keep_ahead(struct gt_mcache *mc, struct gt_of_class *k, struct gt_sp
     if (s->fresh || *at == k->again)
         return;
     *at = k->again;
-    for (struct gt_kept *e = k->top + n; e != k->top; word &= word - 1)
-        *--e =
-            (struct gt_kept){s->wstart + (size_t)__builtin_ctzll(word) * size, live, word & -word};
+    for (struct gt_kept *e = k->top + n; e != k->top; word &= word - 1) {
+        char *obj = s->wstart + (size_t)__builtin_ctzll(word) * size;
+        __builtin_prefetch(obj, 1); /* nobody of this CPU has touched it lately */
+        *--e = (struct gt_kept){obj, live, word & -word};
+    }
     s->word = word;
     s->nmalloc += n; /* they count as in use, but were not handed out */
     k->again -= n;

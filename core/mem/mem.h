@@ -100,33 +100,34 @@ struct gt_bits {
 };
 
 struct gt_span {
-    /* the owner's, but for `owner`, which others read */
-    uint64_t word;    /* free objects of this window */
-    char *wstart;     /* its first object */
+    /* Whoever frees an object reads this line: hardly written while the span is in use, so that it
+     * is in every CPU's cache. */
+    _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
+    uint64_t magic;                    /* 2^64 / size, rounded up: index and rest of an address */
+    struct gt_bits *bits;
+    _Atomic uint64_t *remote; /* objects that others freed: add, release; pairs with the taker */
+    char *start;
+    char *limit;    /* end of the last whole object */
+    uint16_t units; /* the size of an object, / 16 */
+    uint16_t count; /* objects */
+    uint32_t nslots;
+    uint16_t inside; /* INSIDE: distance to the first slot */
+    uint8_t class;   /* 0: LARGE */
+    uint8_t state;   /* enum gt_span_state */
+    uint8_t zero;    /* objects that never were in word have only zeros, which is worth to know */
+    uint8_t sparse;  /* ... have no memory yet */
+    /* the owner's */
+    GT_CACHE_ALIGN uint64_t word; /* free objects of this window */
+    char *wstart;                 /* its first object */
     uint32_t nmalloc; /* objects taken out, since the counts were folded into the mcache's */
     uint32_t nfree;   /* and come back */
     uint32_t wake;    /* a free that would make nfree this takes the slow path.  CURRENT: far off;
                          FULL: the next one; PARTIAL: the last one */
-    uint32_t pad;
-    _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
-    uint64_t magic;                    /* 2^64 / size, rounded up: index and rest of an address */
-    struct gt_bits *bits;
-    uint16_t units;      /* the size of an object, / 16 */
-    uint16_t win, count; /* the window; objects */
-    uint8_t class;       /* 0: LARGE */
-    uint8_t fresh;       /* what is in word has only zeros */
-    /* rarely written */
-    _Atomic uint64_t *remote; /* objects that others freed: CAS, release; pairs with the taker */
+    uint16_t win;     /* the window */
+    uint16_t seen;    /* objects from here on never were in word */
     struct gt_span *prev, *next;
-    char *start;
-    char *limit; /* end of the last whole object */
-    uint32_t nslots;
-    uint16_t inside; /* INSIDE: distance to the first slot */
-    uint16_t seen;   /* objects from here on never were in word */
-    uint8_t state;   /* enum gt_span_state */
-    uint8_t list;    /* enum gt_span_list */
-    uint8_t zero;    /* those have only zeros, which is worth to know */
-    uint8_t sparse;  /* ... have no memory yet */
+    uint8_t fresh; /* what is in word has only zeros */
+    uint8_t list;  /* enum gt_span_list */
     GT_CACHE_ALIGN struct gt_bits inline_bits[GT_SPAN_BITS / 64];
     GT_CACHE_ALIGN _Atomic uint64_t inline_remote[GT_SPAN_BITS / 64];
     _Atomic uint64_t told;      /* words of remote that are not 0: add, acquire/release; the owner's
@@ -134,7 +135,7 @@ struct gt_span {
     struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
 };
 _Static_assert(sizeof(struct gt_span) == 256, "descriptors fill four cache lines");
-_Static_assert(offsetof(struct gt_span, remote) == 64, "the owner's line is its own");
+_Static_assert(offsetof(struct gt_span, word) == 64, "the owner's line is its own");
 
 enum gt_span_list { GT_ON_NONE, GT_ON_CURRENT, GT_ON_FULL, GT_ON_PARTIAL, GT_ON_CENTRAL };
 
