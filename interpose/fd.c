@@ -14,6 +14,8 @@
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 
+#include "core/sched/sigwatch.h"
+
 bool gt_fd_ours(void)
 {
     return load_rlx(&gt_started) && !gt_in_vfork() && !gt_tls.own_files;
@@ -226,10 +228,16 @@ GT_EXPORT int dup(int old)
     return (int)gt_io_ret(r);
 }
 
+/* The runtime's, which the program must not touch. */
+static bool runtimes_own(int fd)
+{
+    return gt_netpoll_is_own(fd) || gt_sigwatch_is_own(fd);
+}
+
 /* Onto a chosen number, which it closes. */
 static int dup_onto(struct gt_g *g, long nr, int old, int new, int flags)
 {
-    if (gt_netpoll_is_own(new))
+    if (runtimes_own(new))
         return (int)gt_ret(-EBADF);
     gt_rt_enter(g);
     long r = old == new ? 0 : sys_fcntl(old, F_GETFD, 0);
@@ -344,7 +352,7 @@ GT_EXPORT int close(int fd)
         return REAL(close)(fd);
     if (g)
         GT_CANCEL_POINT(g);
-    if (gt_netpoll_is_own(fd))
+    if (runtimes_own(fd))
         return (int)gt_ret(-EBADF);
     gt_fd_closing(fd);
     return g ? (int)gt_io_ret(sys_close(fd)) : REAL(close)(fd);
@@ -369,7 +377,7 @@ static long close_pieces(unsigned lo, unsigned hi, unsigned flags)
         gt_rt_leave(g);
     unsigned from = lo;
     for (unsigned fd = lo; fd <= hi && fd < OWN_BELOW; fd++) {
-        if (!gt_netpoll_is_own((int)fd))
+        if (!runtimes_own((int)fd))
             continue;
         if (fd > from) {
             long r = GT_SYS3(SYS_close_range, from, fd - 1, flags);

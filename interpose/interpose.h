@@ -9,6 +9,7 @@
 #define GT_INTERPOSE_H
 
 #include "core/sched/sched.h"
+#include "core/sched/signal.h"
 #include "interpose/types.h"
 
 struct gt_real {
@@ -53,6 +54,7 @@ int64_t gt_deadline_rel(const struct timespec *rel);
         (lvalue) = (expr);                                                                         \
         int gt_errno_ = errno;                                                                     \
         gt_rt_enter(g); /* takes a P, when it has none */                                          \
+        gt_sig_catch_up(g);                                                                        \
         gt_rt_leave(g);                                                                            \
         errno = gt_errno_;                                                                         \
     } while (0)

@@ -39,8 +39,10 @@ static inline void gt_cancel_point(struct gt_g *g)
         if (ann_)                                                                                  \
             gt_entersyscallblock(ann_);                                                            \
         __typeof__(call) ret_ = (call);                                                            \
-        if (ann_)                                                                                  \
+        if (ann_) {                                                                                \
             gt_exitsyscall(ann_);                                                                  \
+            gt_sig_catch_up(ann_);                                                                 \
+        }                                                                                          \
         gt_sync_leave(ann_);                                                                       \
         ret_;                                                                                      \
     })

@@ -79,6 +79,11 @@ static inline int sys_eventfd2(unsigned init, int flags)
 {
     return (int)GT_SYS3(SYS_eventfd2, init, flags, 0);
 }
+/* fd -1: a new one. */
+static inline int sys_signalfd4(int fd, const uint64_t *set, int flags)
+{
+    return (int)GT_SYS6(SYS_signalfd4, fd, set, sizeof(*set), flags, 0, 0);
+}
 static inline int sys_timerfd_create(int clock, int flags)
 {
     return (int)GT_SYS3(SYS_timerfd_create, clock, flags, 0);
@@ -90,6 +95,11 @@ static inline int sys_timerfd_settime(int fd, int flags, const struct itimerspec
 static inline int sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 {
     return (int)GT_SYS3(SYS_poll, fds, n, timeout_ms);
+}
+/* With the caller's mask; ts NULL: never. */
+static inline int sys_ppoll(struct pollfd *fds, unsigned long n, const struct timespec *ts)
+{
+    return (int)GT_SYS6(SYS_ppoll, fds, n, ts, NULL, 0, 0);
 }
 static inline int sys_futex(const void *addr, int op, uint32_t val, const struct timespec *ts,
                             const void *addr2, uint32_t val3)

@@ -31,6 +31,7 @@
 #include <sys/timerfd.h>
 
 #include "core/sched/sched_int.h"
+#include "core/sched/signal.h"
 
 #define L1      1024 /* blocks of slots */
 #define L2      1024 /* slots a block */
@@ -333,6 +334,7 @@ int gt_netpoll_wait(struct gt_pollfd *pd, enum gt_polldir d, uint32_t seq, int64
     enum gt_wake o = gt_park(w.pk, w.ticket, why, when, GT_PARK_INTR);
     sub_acqrel(&N.waiters, 1);
     forget(&w);
+    gt_sig_catch_up(gt_self());
     return outcome(o);
 }
 
@@ -370,6 +372,7 @@ int gt_netpoll_wait_many(struct gt_pollreq *req, int n, int64_t when)
         add_acqrel(&N.waiters, 1);
         o = gt_park(pk, ticket, GT_R_POLL, when, GT_PARK_INTR);
         sub_acqrel(&N.waiters, 1);
+        gt_sig_catch_up(gt_self());
     }
     for (int i = 0; i < queued; i++)
         forget(&ws[i]);
@@ -474,7 +477,7 @@ bool gt_netpoll_is_own(int fd)
 
 /* ---- polling ---- */
 
-static int move_high(int fd)
+int gt_netpoll_move_high(int fd)
 {
     int r = dup_high(fd);
     if (r < 0)
@@ -493,8 +496,8 @@ static int make_fds(void)
             sys_close(ev);
         return -EMFILE;
     }
-    N.epfd = move_high(ep);
-    N.evfd = move_high(ev);
+    N.epfd = gt_netpoll_move_high(ep);
+    N.evfd = gt_netpoll_move_high(ev);
     struct epoll_event e = {.events = EPOLLIN, .data.u64 = TAG_BREAK};
     return sys_epoll_ctl(N.epfd, EPOLL_CTL_ADD, N.evfd, &e);
 }
@@ -507,7 +510,7 @@ static int make_clockfd(void)
         return -1;
     struct itimerspec never = {.it_value.tv_sec = GT_REALTIME / GT_SEC};
     struct epoll_event e = {.events = EPOLLIN, .data.u64 = TAG_CLOCK};
-    fd = move_high(fd);
+    fd = gt_netpoll_move_high(fd);
     if (sys_timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never) == 0 &&
         sys_epoll_ctl(N.epfd, EPOLL_CTL_ADD, fd, &e) == 0)
         return fd;

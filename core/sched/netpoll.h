@@ -122,6 +122,8 @@ void gt_netpoll_closing_range(unsigned lo, unsigned hi);
 /* The runtime's own descriptors (epoll, eventfd, timerfd): closefrom and close_range must spare
  * them. */
 bool gt_netpoll_is_own(int fd);
+/* Gives a descriptor of the runtime's a number above the program's, when it can.  The number. */
+int gt_netpoll_move_high(int fd);
 
 /* A child has got copies of all descriptors: none is OWNED any more. */
 void gt_netpoll_shared(void);

@@ -24,6 +24,7 @@
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sema.h"
+#include "core/sched/sigwatch.h"
 #include "core/sched/wire.h"
 
 #define G0_STACK  (128ul << 10)
@@ -650,6 +651,7 @@ int gt_sched_start(int nprocs)
         return r;
     sys_sigprocmask(SIG_SETMASK, &all, &old);
     store_rlx(&gt_sched.nstarting, 2);
+    gt_sigwatch_init();
     r = gt_kthread_start(gt_sysmon, NULL, G0_STACK);
     if (!r)
         r = gt_maker_start();
@@ -724,6 +726,7 @@ void gt_fork_child(struct gt_g *g)
     gt_sema_fork_child();
     gt_disk_fork_child();
     gt_netpoll_fork_child();
+    gt_sigwatch_fork_child();
     for (int i = 0; i < GT_STAT_COUNT; i++)
         store_rlx(&gt_stats[i], 0);
     if (g)

@@ -30,6 +30,7 @@
 #include "core/sched/cputime.h"
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
+#include "core/sched/sigwatch.h"
 #include "core/sched/wire.h"
 
 struct gt_sched gt_sched;
@@ -76,8 +77,7 @@ bool gt_p_take(struct gt_p *p, uint64_t w)
 void gt_sched_wakesysmon(void)
 {
     if (unlikely(load_rlx(&gt_sched.sysmonwait)) && xchg_acqrel(&gt_sched.sysmonwait, 0)) {
-        add_acqrel(&gt_sched.sysmon_note, 1);
-        gt_futex_wake(&gt_sched.sysmon_note, 1);
+        gt_sysmon_wake();
     }
 }
 
@@ -889,11 +889,14 @@ static bool blocks_long(long nr)
 
 long gt_syscall_blocking(struct gt_g *g, long nr, long a, long b, long c, long d, long e, long f)
 {
-    if (blocks_long(nr))
+    bool lng = blocks_long(nr);
+    if (lng)
         gt_entersyscallblock(g);
     else
         gt_entersyscall(g);
     long r = gt_arch_syscall_intr(&g->attention, nr, a, b, c, d, e, f);
     gt_exitsyscall(g);
+    if (lng)
+        gt_sig_catch_up(g);
     return r;
 }

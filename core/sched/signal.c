@@ -38,11 +38,11 @@
  * the call as the program's SA_RESTART says.
  *
  * Masks: an M that runs g has g's mask (never SIGURG, 32, 33); an idle M blocks everything.  sysmon
- * takes what no running M takes: it blocks exactly what all goroutines block, so a signal that
- * everybody blocks stays pending in the kernel, for sigwait and signalfd.  When that set grows,
- * whoever makes it grow waits until sysmon has it, and until no M is left with the mask of a
- * goroutine that it has left: else a default action could kill a process that has just blocked the
- * signal everywhere.
+ * takes what no running M takes.  What has a handler it blocks, and fetches (sigwatch.c); of the
+ * rest it blocks exactly what all goroutines block.  A signal that everybody blocks so stays
+ * pending in the kernel, for sigwait and signalfd.  When that set grows, whoever makes it grow
+ * waits until sysmon has it, and until no M is left with the mask of a goroutine that it has left:
+ * else a default action could kill a process that has just blocked the signal everywhere.
  *
  * Preemption is the same injection, but only where the interrupted instruction is not in our text,
  * libc's, ld.so's, libgcc_s's or the vDSO's: those hold locks that the runtime may need (PITFALLS
@@ -64,6 +64,7 @@
 #include "core/sched/dump.h"
 #include "core/sched/sched_int.h"
 #include "core/sched/sigq.h"
+#include "core/sched/sigwatch.h"
 #include "core/sched/wire.h"
 
 #define NSIG_          64
@@ -80,6 +81,8 @@
 #define CRASH                                                                                      \
     (GT_SIGBIT(SIGSEGV) | GT_SIGBIT(SIGBUS) | GT_SIGBIT(SIGFPE) | GT_SIGBIT(SIGILL) |              \
      GT_SIGBIT(SIGABRT) | GT_SIGBIT(SIGQUIT) | GT_SIGBIT(SIGTRAP) | GT_SIGBIT(SIGSYS))
+/* Taken by a trampoline wherever they come: what faults raise, and what we or libc use. */
+#define UNWATCHED (GT_SIG_SYNC | GT_SIGBIT(SIGABRT) | RESERVED)
 extern char gt_arch_restorer[];
 void gt_arch_call_on(void *sp, void (*fn)(void *), void *arg);
 
@@ -89,14 +92,18 @@ static struct {
         struct gt_sigact a;
         struct gt_sigact fn; /* the last one that was a function */
     } act[NSIG_ + 1];
-    _Atomic bool booted; /* act[] holds the program's actions, in fork's children too */
-    struct gt_lock lock; /* SIGNAL: act writers, counts */
+    _Atomic bool booted;       /* act[] holds the program's actions, in fork's children too */
+    struct gt_lock lock;       /* SIGNAL: act writers, counts */
+    _Atomic gt_sigset handled; /* act[] is a function: under the lock; sysmon reads */
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
     _Atomic uint32_t nstranded;  /* goroutines with `stranded` set */
     _Atomic uint32_t route_want; /* rounds of gt_sig_route that somebody waits for */
     _Atomic uint32_t route_have; /* sysmon: the last one; futex */
+    _Atomic bool watching;       /* sysmon: gt_sigwatch has its descriptors */
+    _Atomic uint32_t taking;     /* trampolines that queue what they were given; futex */
+    _Atomic uint32_t catching;   /* who wait for those: gt_sig_catch_up; pairs with take_end */
     _Atomic uint32_t unheard;    /* gt_cancel_again has been called; sysmon takes it */
     _Atomic gt_sigset held_set;  /* sysmon stores, sigpending and sigwait read */
     struct {
@@ -152,6 +159,12 @@ static void act_write(int sig, const struct gt_sigact *a)
     if (is_function(a->handler))
         S.act[sig].fn = *a;
     add_acqrel(&S.act[sig].seq, 1);
+    /* sysmon takes this over at its next round; until then its trampoline takes what an M could */
+    gt_sigset bit = GT_SIGBIT(sig);
+    bool is = is_function(a->handler);
+    gt_sigset was = is ? or_acqrel(&S.handled, bit) : and_acqrel(&S.handled, ~bit);
+    if (is != !!(was & bit))
+        add_acqrel(&S.mask_want, 1);
 }
 
 /* What is sent is discarded, what is pending too. */
@@ -203,12 +216,18 @@ static gt_sigset lock_for(int sig, const struct gt_sigact *act)
     }
 }
 
+static void wake_sysmon(void)
+{
+    store_rlx(&gt_sched.sysmonwait, 0);
+    gt_sysmon_wake();
+}
+
 int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
 {
     if (sig < 1 || sig > NSIG_ || sig == 32 || sig == 33 ||
         (act && (sig == SIGKILL || sig == SIGSTOP)))
         return -EINVAL;
-    gt_sigset saved = lock_for(sig, act);
+    gt_sigset saved = lock_for(sig, act), handled = load_rlx(&S.handled);
     if (old)
         *old = S.act[sig].a;
     if (act) {
@@ -219,7 +238,10 @@ int gt_sig_action(int sig, const struct gt_sigact *act, struct gt_sigact *old)
         if (ignores(&a, sig))
             gt_sigq_forget(sig);
     }
+    handled &= ~load_rlx(&S.handled);
     unlock_to(saved);
+    if (handled)
+        wake_sysmon(); /* what it need not watch any more is for the kernel to act on */
     return 0;
 }
 
@@ -255,17 +277,13 @@ void gt_signal_sysmon(void)
     uint32_t want = load_acq(&S.mask_want);
     if (want == load_rlx(&S.mask_have))
         return;
-    S.sysmon_mask = (load_acq(&S.all_block) | GT_SIGBIT(SIGURG)) & ~(GT_SIGBIT(32) | GT_SIGBIT(33));
+    gt_sigset all = load_acq(&S.all_block);
+    gt_sigset watched = load_acq(&S.watching) ? load_rlx(&S.handled) & ~UNWATCHED : 0;
+    S.sysmon_mask = (all | watched | GT_SIGBIT(SIGURG)) & ~(GT_SIGBIT(32) | GT_SIGBIT(33));
     sys_sigprocmask(SIG_SETMASK, &S.sysmon_mask, NULL);
+    gt_sigwatch_set(watched & ~all);
     store_rel(&S.mask_have, want);
     gt_futex_wake(&S.mask_have, 1 << 30);
-}
-
-static void wake_sysmon(void)
-{
-    store_rlx(&gt_sched.sysmonwait, 0);
-    add_acqrel(&gt_sched.sysmon_note, 1);
-    gt_futex_wake(&gt_sched.sysmon_note, 1);
 }
 
 /* For another goroutine than the one that has it, or for none yet. */
@@ -275,12 +293,14 @@ static void to_sysmon(struct gt_signode *n)
     wake_sysmon();
 }
 
-/* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it. */
-static void kick_later(struct gt_g *g)
+/* g may sleep, or be on its way to sleep and have looked already: sysmon wakes it.  sig: what has
+ * been queued on it, for a call of libc's that is to end by it; or 0. */
+static void kick_later(struct gt_g *g, int sig)
 {
     struct gt_signode *kick = gt_signode_get(0, NULL);
     if (kick) {
         kick->to = g;
+        kick->info.si_signo = sig;
         to_sysmon(kick);
     }
 }
@@ -419,7 +439,7 @@ static void call_one(struct gt_g *g, void *self)
     if (g == self || !load_acq(&g->stranded))
         return;
     or_acqrel(&g->attention, GT_ATT_SIGNAL);
-    kick_later(g);
+    kick_later(g, 0);
 }
 
 /* g has unblocked something, or waits for it: those on which such signals lie look for a taker
@@ -521,6 +541,14 @@ static struct gt_g *taker(int sig)
     struct pick p = {.sig = sig, .cpu_time = sig == SIGPROF || sig == SIGVTALRM};
     gt_foreach_g(consider, &p);
     return p.g;
+}
+
+/* The same, while none that came before it is on the way. */
+static struct gt_g *taker_now(int sig)
+{
+    if (load_acq(&S.route) || (load_acq(&S.held_set) & GT_SIGBIT(sig)))
+        return NULL;
+    return taker(sig);
 }
 
 /* ---- delivery on the goroutine ---- */
@@ -861,8 +889,12 @@ static bool route_one(struct gt_signode *n)
     struct gt_g *to = n->to;
     int sig = n->sig;
     if (!sig) { /* only a kick */
+        int queued = n->info.si_signo;
         gt_signode_put(n);
-        gt_kick(to);
+        if (queued)
+            kick_for(to, queued, false);
+        else
+            gt_kick(to);
         return true;
     }
     struct gt_sigact a = act_read(sig);
@@ -1243,16 +1275,122 @@ static void sysmon_took(int sig, siginfo_t *si, void *uc)
         struct gt_signode *n = gt_signode_get(sig, si);
         if (!n)
             return;
-        n->to = timer_owner(si);
-        n->shared = !n->to;
-        if (!n->to)
+        struct gt_g *to = timer_owner(si);
+        n->shared = !to;
+        if (!to) {
             handled_by(n, &a);
-        to_sysmon(n);
+            to = taker_now(sig);
+        }
+        if (!to) {
+            to_sysmon(n);
+            return;
+        }
+        /* posted now: a goroutine that is about to run handles it before anything else */
+        post(to, n);
+        kick_later(to, sig);
     } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
         gt_dump_crash(sig, si, uc);
     } else {
         by_kernel(&a, sig);
     }
+}
+
+/* Was g interrupted in an announced call, outside the runtime?  It then holds no lock of ours. */
+static bool in_call(const struct gt_g *g)
+{
+    return !g->is_g0 && load_rlx(&g->in_rt) == 0 && load_rlx(&g->status) == GT_G_CALL;
+}
+
+/* Around what a trampoline does with a signal that it has been given. */
+static void take_begin(void)
+{
+    add_acqrel(&S.taking, 1);
+}
+
+static void take_end(void)
+{
+    add_seq(&S.taking, -1u); /* pairs with await_takers: it counts itself, then looks */
+    if (unlikely(load_seq(&S.catching)))
+        gt_futex_wake(&S.taking, INT32_MAX);
+}
+
+/* Until what the kernel has given away is queued: a moment, as a trampoline waits for nothing. */
+static void await_takers(void)
+{
+    if (likely(!load_acq(&S.taking)))
+        return;
+    add_seq(&S.catching, 1);
+    for (uint32_t n; (n = load_seq(&S.taking)) != 0;)
+        gt_futex_wait(&S.taking, n, GT_NEVER);
+    add_seq(&S.catching, -1u);
+}
+
+/* sysmon has dequeued it; a: the action before that. */
+static void fetched(int sig, siginfo_t *si, const struct gt_sigact *a)
+{
+    struct gt_g *to = timer_owner(si);
+    if (!is_function(a->handler) && !to) {
+        by_kernel(a, sig);
+        return;
+    }
+    struct gt_signode *n = gt_signode_get(sig, si);
+    if (!n)
+        return;
+    n->shared = !to;
+    if (!to) {
+        handled_by(n, a);
+        to = taker_now(sig);
+    }
+    if (to)
+        kick_for(to, sig, post(to, n));
+    else
+        to_sysmon(n);
+}
+
+/* What Ms take themselves: each says what it certainly blocks. */
+static gt_sigset taken_by_ms(void)
+{
+    gt_sigset taken = 0;
+    for (struct gt_m *m = load_acq(&gt_sched.allm); m; m = m->alllink)
+        taken |= ~load_seq(&m->kblocked);
+    return taken;
+}
+
+bool gt_sig_fetch(gt_sigset set)
+{
+    static const struct timespec now = {0, 0};
+    gt_sigset pend = sys_sigpending() & set, left = pend & taken_by_ms();
+    pend &= ~left;
+    if (pend)
+        take_begin(); /* before it is dequeued: it is never in nobody's hands */
+    for (gt_sigset rest = pend; rest;) {
+        siginfo_t si;
+        int sig = __builtin_ctzll(rest) + 1;
+        gt_sigset bit = GT_SIGBIT(sig);
+        /* read first: who changes it takes what is pending (lock_for) */
+        struct gt_sigact a = act_read(sig);
+        if (GT_SYS6(SYS_rt_sigtimedwait, &bit, &si, &now, sizeof(bit), 0, 0) == sig)
+            fetched(sig, &si, &a);
+        else
+            rest &= ~bit;
+    }
+    if (pend)
+        take_end();
+    return left != 0;
+}
+
+void gt_sig_catch_up(struct gt_g *g)
+{
+    if (likely(!load_acq(&S.taking) && !load_acq(&S.route)) || !g)
+        return;
+    await_takers();
+    fetch_held(~g->sigmask);
+}
+
+void gt_signal_watch(bool on)
+{
+    store_rel(&S.watching, on);
+    add_acqrel(&S.mask_want, 1);
 }
 
 /* A signal for a goroutine, here or elsewhere; its handler is the program's. */
@@ -1274,8 +1412,11 @@ static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc, const struct 
         /* posted now, so that its handler runs before anything that it does from here on */
         if (!owner && !own)
             handled_by(n, a);
-        post(to, n);
-        kick_later(to);
+        bool told = post(to, n);
+        if (in_call(g))
+            kick_for(to, sig, told); /* before g sees, out of its call, that nothing happened */
+        else
+            kick_later(to, sig);
         return;
     }
     handled_by(n, a);
@@ -1283,7 +1424,7 @@ static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc, const struct 
     if (load_rlx(&g->in_rt) == 0 && inject(g, uc, due(g)))
         return;
     gt_arch_syscall_abort(uc);
-    kick_later(g);
+    kick_later(g, 0);
 }
 
 static void tramp(int sig, siginfo_t *si, void *uc)
@@ -1293,11 +1434,14 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         direct(sig, si, uc);
         return;
     }
-    if (!g) {                  /* sysmon: what no running M takes */
-        if (is_abort(sig, si)) /* libc's handler of 33 runs there too, and may abort */
+    if (!g) {                    /* sysmon: what no running M takes */
+        if (is_abort(sig, si)) { /* libc's handler of 33 runs there too, and may abort */
             direct(sig, si, uc);
-        else
-            sysmon_took(sig, si, uc);
+            return;
+        }
+        take_begin();
+        sysmon_took(sig, si, uc);
+        take_end();
         return;
     }
     if (gt_sig_is_own(sig, si)) {
@@ -1313,9 +1457,11 @@ static void tramp(int sig, siginfo_t *si, void *uc)
         return;
     }
     struct gt_sigact a = act_taken(sig);
-    if (is_function(a.handler) || timer_owner(si))
+    if (is_function(a.handler) || timer_owner(si)) {
+        take_begin();
         took(g, sig, si, uc, &a);
-    else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
+        take_end();
+    } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig)))
         gt_dump_crash(sig, si, uc);
     else
         by_kernel(&a, sig);
@@ -1487,6 +1633,9 @@ void gt_signal_fork_unlock(void)
 void gt_signal_fork_child(struct gt_g *g)
 {
     store_rlx(&S.route, NULL);
+    store_rlx(&S.watching, false);
+    store_rlx(&S.taking, 0);
+    store_rlx(&S.catching, 0);
     S.held = NULL;
     store_rlx(&S.nheld, 0);
     store_rlx(&S.nstranded, 0);

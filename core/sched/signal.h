@@ -37,6 +37,16 @@ int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info);
 /* A signal to the process, that has a handler: queued before we return on the goroutine that takes
  * it.  1: done; 0: all block it, or it has no handler, so it is the kernel's; -EAGAIN. */
 int gt_sig_send_process(int sig, const siginfo_t *info);
+/* g's wait has ended, perhaps by what another process has done.  What that process sent before is
+ * queued on the goroutine that takes it when this returns: the kernel runs handlers on the way out
+ * of a wait.  In a runtime section; g NULL: nothing. */
+void gt_sig_catch_up(struct gt_g *g);
+/* sysmon: dequeues what is pending of set and no M takes, and queues it on its takers.  True: some
+ * is left to an M. */
+bool gt_sig_fetch(gt_sigset set);
+/* sysmon: it can watch for signals (sigwatch.h) from now on, or no more and takes them by its
+ * trampoline. */
+void gt_signal_watch(bool on);
 /* Takes the first pending signal of the goroutine that is in set; 0: none. */
 int gt_sig_take(struct gt_g *g, gt_sigset set, siginfo_t *info);
 /* Pending and not yet delivered: the goroutine's, and what we hold for the process. */

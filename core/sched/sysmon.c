@@ -23,7 +23,7 @@
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
 #include "core/sched/sched_int.h"
-#include "core/sched/signal.h"
+#include "core/sched/sigwatch.h"
 #include "core/sched/sysmon.h"
 
 #define TICK_MIN     (20 * GT_US)
@@ -307,9 +307,8 @@ static void deep_sleep(void)
     gt_signal_sysmon(); /* what came before n was read */
     gt_sig_route();
     if (all_idle() && !gt_cancel_unheard())
-        gt_futex_wait(&gt_sched.sysmon_note, n,
-                      gt_cfg.schedtrace_ms ? gt_nanotime() + gt_cfg.schedtrace_ms * GT_MS
-                                           : GT_NEVER);
+        gt_sysmon_sleep(n, gt_cfg.schedtrace_ms ? gt_nanotime() + gt_cfg.schedtrace_ms * GT_MS
+                                                : GT_NEVER);
     store_rlx(&gt_sched.sysmonwait, 0);
 }
 
@@ -331,8 +330,8 @@ void *gt_sysmon(void *arg)
         uint32_t note = load_acq(&gt_sched.sysmon_note);
         gt_signal_sysmon();
         gt_sig_route();
-        gt_futex_wait(&gt_sched.sysmon_note, note,
-                      gt_nanotime() + (found == FOUND_BUSY ? GT_MIN(delay, RETRY) : delay));
+        gt_sysmon_sleep(note, gt_nanotime() + (found == FOUND_BUSY ? GT_MIN(delay, RETRY) : delay));
+        gt_sig_route(); /* at once: it may be what woke us */
         int64_t now = gt_nanotime();
         if (!all_idle())
             idle_since = 0;

@@ -170,6 +170,11 @@ void gt_rt_attend(struct gt_g *g)
     and_acqrel(&g->attention, 0);
 }
 
+void gt_sig_catch_up(struct gt_g *g)
+{
+    (void)g;
+}
+
 void gt_run_signals(struct gt_g *g)
 {
     and_acqrel(&g->attention, ~GT_ATT_SIGNAL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/sched/sched_int.h"
+#include "core/sched/sigwatch.h"
 
 #define NG 20000 /* as many goroutines as the concurrent test needs */
 
@@ -38,6 +39,15 @@ gt_sigset gt_kmask_of(gt_sigset mask)
 }
 
 void gt_sig_mask_done(void)
+{
+}
+
+void gt_sig_catch_up(struct gt_g *g)
+{
+    (void)g;
+}
+
+void gt_sysmon_wake(void)
 {
 }
 

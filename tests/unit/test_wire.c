@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/sched/sched_int.h"
+#include "core/sched/sigwatch.h"
 #include "core/sched/wire.h"
 
 static struct gt_g gs[3];
@@ -33,6 +34,15 @@ gt_sigset gt_kmask_of(gt_sigset mask)
 }
 
 void gt_sig_mask_done(void)
+{
+}
+
+void gt_sig_catch_up(struct gt_g *g)
+{
+    (void)g;
+}
+
+void gt_sysmon_wake(void)
 {
 }
 
