@@ -51,7 +51,7 @@ static void add_live(struct gt_span *s, void *arg)
     uint64_t nmalloc = s->nmalloc, nfree = s->nfree;
     if (s->state == GT_SPAN_SMALL) {
         for (uint32_t w = 0; w * 64 < s->count; w++)
-            nfree += gt_popcount(load_rlx(&s->remote[w]));
+            nfree += gt_popcount(load_rlx(&s->bits[w].remote));
         st->BySize[s->class].Mallocs += nmalloc;
         st->BySize[s->class].Frees += nfree;
         st->HeapAlloc += (nmalloc - nfree) * s->units * 16;

@@ -168,8 +168,9 @@ static void fill_bits(struct gt_span *s)
 {
     uint32_t n = (s->count + 63u) / 64;
     for (uint32_t w = 0; w < n; w++) {
-        s->bits[w] = (struct gt_bits){.own = first_bits(s->count - w * 64)};
-        store_rlx(&s->remote[w], 0);
+        s->bits[w].own = first_bits(s->count - w * 64);
+        s->bits[w].live = 0;
+        store_rlx(&s->bits[w].remote, 0);
     }
     s->word = 0;
     s->win = s->seen = 0;
@@ -220,13 +221,13 @@ void gt_inbox_push(struct gt_mcache *mc, struct gt_span *s)
 {
     struct gt_span *old = load_rlx(&mc->inbox);
     do
-        s->inbox_next = old;
+        GT_INBOX_NEXT(s) = old;
     while (!cas_rel(&mc->inbox, &old, s)); /* pairs with the owner's xchg */
 }
 
 static void collect_word(struct gt_span *s, uint32_t w)
 {
-    uint64_t r = xchg_acq(&s->remote[w], 0), twice = r & ~s->bits[w].live;
+    uint64_t r = xchg_acq(&s->bits[w].remote, 0), twice = r & ~s->bits[w].live;
     if (unlikely(twice))
         gt_mem_error(GT_MEM_DOUBLE, gt_span_object(s, w * 64 + (unsigned)__builtin_ctzll(twice)));
     s->bits[w].live &= ~r;
@@ -241,7 +242,7 @@ static void collect_word(struct gt_span *s, uint32_t w)
 
 void gt_span_collect(struct gt_span *s)
 {
-    for (uint64_t words = xchg_acqrel(&s->told, 0); words; words &= words - 1)
+    for (uint64_t words = xchg_acqrel(GT_TOLD(s), 0); words; words &= words - 1)
         collect_word(s, (uint32_t)__builtin_ctzll(words));
 }
 
@@ -249,20 +250,20 @@ uint64_t gt_span_remote_words(const struct gt_span *s)
 {
     uint64_t words = 0;
     for (uint32_t w = 0; w * 64 < s->count; w++)
-        words |= (uint64_t)(load_rlx(&s->remote[w]) != 0) << w;
+        words |= (uint64_t)(load_rlx(&s->bits[w].remote) != 0) << w;
     return words;
 }
 
 bool gt_span_is_free(const struct gt_span *s, uint32_t idx)
 {
-    uint64_t w = load_rlx(&s->remote[idx >> 6]) | ~s->bits[idx >> 6].live;
+    uint64_t w = load_rlx(&s->bits[idx >> 6].remote) | ~s->bits[idx >> 6].live;
     return w >> (idx & 63) & 1;
 }
 
 /* Word w of s is not 0 any more: no one else says so, its bit in told is 0. */
 static GT_NOINLINE void tell(struct gt_span *s, uint32_t w)
 {
-    if (add_acqrel(&s->told, 1ull << w) != 0)
+    if (add_acqrel(GT_TOLD(s), 1ull << w) != 0)
         return;
     struct gt_mcache *owner = load_acq(&s->owner);
     gt_inbox_push(owner, s);
@@ -270,16 +271,17 @@ static GT_NOINLINE void tell(struct gt_span *s, uint32_t w)
         gt_central_collect();
 }
 
-/* s is not the caller's.  False: the object is free.  The line of the word is fetched once, to
- * write, and not to read before: so an addition. */
+/* s is not the caller's.  False: the object is free.  It may not be added first and looked at
+ * then: what is added may be taken at once, with others, and the object be free. */
 GT_RACES static bool remote_free(struct gt_span *s, uint32_t idx)
 {
+    struct gt_bits *b = &s->bits[idx >> 6];
     uint64_t bit = 1ull << (idx & 63);
-    if (unlikely(!(s->bits[idx >> 6].live & bit)))
+    if (unlikely(!(b->live & bit)))
         return false;
-    uint64_t r = add_acqrel(&s->remote[idx >> 6], bit); /* pairs with collect_word */
+    uint64_t r = add_acqrel(&b->remote, bit); /* pairs with collect_word */
     if (unlikely(r & bit)) {
-        add_acqrel(&s->remote[idx >> 6], -bit); /* where the message looks */
+        add_acqrel(&b->remote, -bit); /* where the message looks */
         return false;
     }
     if (!r)
@@ -379,7 +381,7 @@ static void drain_inbox(struct gt_mcache *mc)
 {
     struct gt_span *s = load_rlx(&mc->inbox) ? xchg_acq(&mc->inbox, NULL) : NULL;
     while (s) {
-        struct gt_span *next = s->inbox_next;
+        struct gt_span *next = GT_INBOX_NEXT(s);
         struct gt_mcache *owner = load_acq(&s->owner);
         if (owner == mc) {
             gt_span_collect(s);
@@ -840,10 +842,10 @@ static void recount(struct gt_span *s, void *own)
     struct gt_mcache *owner = load_rlx(&s->owner);
     if (s->state != GT_SPAN_SMALL)
         return;
-    store_rlx(&s->told, gt_span_remote_words(s)); /* who set a bit may not have come to tell */
+    store_rlx(GT_TOLD(s), gt_span_remote_words(s)); /* who set a bit may not have come to tell */
     if (owner != own && owner != C.shared && owner != &gt_central)
         take_over(s);
-    else if (load_rlx(&s->told)) /* nor who told, to push */
+    else if (load_rlx(GT_TOLD(s))) /* nor who told, to push */
         gt_inbox_push(owner, s);
 }
 

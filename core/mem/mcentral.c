@@ -82,7 +82,7 @@ void gt_central_collect(void)
 {
     struct gt_span *s = load_rlx(&gt_central.inbox) ? xchg_acq(&gt_central.inbox, NULL) : NULL;
     while (s) {
-        struct gt_span *next = s->inbox_next;
+        struct gt_span *next = GT_INBOX_NEXT(s);
         collect_one(s);
         s = next;
     }

@@ -39,7 +39,7 @@
  * room has used ones.  An object is free just when it is not live; then it is kept by its owner's
  * mcache, or in own or word.
  *
- * A free by somebody who is not the owner sets the object's bit in remote[].  Who sets the first
+ * A free by somebody who is not the owner sets the object's bit in `remote`.  Who sets the first
  * one of a word says so in `told`, and who sets the first one of told pushes the span on its
  * owner's inbox.  The owner takes it from there when it has no span with room: told to 0, then the
  * words that it named.  So a word that is not 0 has one bit in told, or will have, and is not taken
@@ -94,9 +94,16 @@ enum gt_span_state {
 
 struct gt_mcache;
 
+/* Of 64 objects.  In one line: who frees another's object needs both `live` and `remote`. */
 struct gt_bits {
-    uint64_t own;  /* can be allocated */
-    uint64_t live; /* in use: the owner writes, when it hands out and takes back */
+    uint64_t own;              /* can be allocated */
+    uint64_t live;             /* in use: the owner writes, when it hands out and takes back */
+    _Atomic uint64_t remote;   /* others freed them: add, acquire/release; pairs with the taker */
+    union {                    /* of inline_bits only: */
+        _Atomic uint64_t told; /* [0]: words whose remote is not 0: add, acquire/release; the
+                                  owner's exchange pairs with it */
+        struct gt_span *inbox_next; /* [1]: who pushed it on the inbox; then the taker */
+    };
 };
 
 struct gt_span {
@@ -105,7 +112,6 @@ struct gt_span {
     _Atomic(struct gt_mcache *) owner; /* changed by the owner, or under a central lock */
     uint64_t magic;                    /* 2^64 / size, rounded up: index and rest of an address */
     struct gt_bits *bits;
-    _Atomic uint64_t *remote; /* objects that others freed: add, release; pairs with the taker */
     char *start;
     char *limit;    /* end of the last whole object */
     uint16_t units; /* the size of an object, / 16 */
@@ -129,11 +135,9 @@ struct gt_span {
     uint8_t fresh; /* what is in word has only zeros */
     uint8_t list;  /* enum gt_span_list */
     GT_CACHE_ALIGN struct gt_bits inline_bits[GT_SPAN_BITS / 64];
-    GT_CACHE_ALIGN _Atomic uint64_t inline_remote[GT_SPAN_BITS / 64];
-    _Atomic uint64_t told;      /* words of remote that are not 0: add, acquire/release; the owner's
-                                   exchange pairs with it */
-    struct gt_span *inbox_next; /* who pushed it on the inbox; then the taker */
 };
+#define GT_TOLD(s)       (&(s)->inline_bits[0].told)
+#define GT_INBOX_NEXT(s) ((s)->inline_bits[1].inbox_next)
 _Static_assert(sizeof(struct gt_span) == 256, "descriptors fill four cache lines");
 _Static_assert(offsetof(struct gt_span, word) == 64, "the owner's line is its own");
 

@@ -65,7 +65,7 @@ static struct {
     struct arena *spare;      /* a record whose arena could not be mapped */
     size_t first_va, next_va; /* arena numbers: where ours begin, and end so far */
     struct huge *huge, *huge_free;
-    struct bits *bits;           /* free ones */
+    struct bits *bits[2];        /* free ones: for few words, for all */
     size_t used, ndirty, mapped; /* slots, of all arenas */
     size_t huge_bytes;
     uint64_t nmalloc, nfree, large_bytes; /* large and huge objects */
@@ -330,7 +330,7 @@ static struct gt_span *make_span(struct arena *a, unsigned i, unsigned n)
     s->inside = 0;
     s->list = GT_ON_NONE;
     store_rlx(&s->owner, NULL);
-    store_rlx(&s->told, 0);
+    store_rlx(GT_TOLD(s), 0);
     for (unsigned k = 1; k < n; k++) {
         s[k].state = GT_SPAN_INSIDE;
         s[k].inside = (uint16_t)k;
@@ -470,30 +470,33 @@ size_t gt_heap_scavenge(size_t keep)
     return r;
 }
 
-/* What does not fit into the descriptor. */
+/* What does not fit into the descriptor: a span's bits, or, as nobody needs them, the next. */
 struct bits {
-    struct gt_bits own[64];
-    _Atomic uint64_t remote[64];
-    struct bits *next; /* H.bits */
+    struct bits *next;
 };
+
+/* Most classes have far fewer objects than that of 16 bytes. */
+static bool many_bits(uint32_t count)
+{
+    return count > 24 * 64;
+}
 
 bool gt_heap_bits(struct gt_span *s, uint32_t count)
 {
+    bool many = many_bits(count);
     s->bits = s->inline_bits;
-    s->remote = s->inline_remote;
     if (count <= GT_SPAN_BITS)
         return true;
     gt_lock(&H.lock, GT_RANK_HEAP);
-    struct bits *b = H.bits;
+    struct bits *b = H.bits[many];
     if (b)
-        H.bits = b->next;
+        H.bits[many] = b->next;
     else
-        b = gt_persistent_alloc(sizeof(*b));
+        b = gt_persistent_alloc((many ? 64 : 24) * sizeof(struct gt_bits));
     gt_unlock(&H.lock, GT_RANK_HEAP);
     if (!b)
         return false;
-    s->bits = b->own;
-    s->remote = b->remote;
+    s->bits = (struct gt_bits *)b;
     return true;
 }
 
@@ -501,9 +504,9 @@ static void drop_bits_locked(struct gt_span *s)
 {
     if (s->state != GT_SPAN_SMALL || s->bits == s->inline_bits)
         return;
-    struct bits *b = container_of(s->bits, struct bits, own);
-    b->next = H.bits;
-    H.bits = b;
+    struct bits *b = (struct bits *)s->bits, **at = &H.bits[many_bits(s->count)];
+    b->next = *at;
+    *at = b;
 }
 
 static void release_locked(struct arena *a, unsigned i, unsigned n)

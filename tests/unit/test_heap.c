@@ -384,7 +384,7 @@ static void half_free(void *p)
     struct gt_span *s = gt_span_of((uintptr_t)p);
     uint32_t idx;
     ck_assert(gt_span_index(s, (size_t)((char *)p - s->start), &idx));
-    or_acqrel(&s->remote[idx / 64], 1ull << idx % 64);
+    or_acqrel(&s->bits[idx / 64].remote, 1ull << idx % 64);
 }
 
 /* A child's heap after a fork in the middle of other owners' work. */
