@@ -96,6 +96,7 @@ static struct {
     struct gt_lock lock;       /* SIGNAL: act writers, counts */
     _Atomic gt_sigset handled; /* act[] is a function: under the lock; sysmon reads */
     _Atomic(struct gt_signode *) route; /* for sysmon: pushed by trampolines */
+    _Atomic(struct gt_signode *) kicks; /* for sysmon: whom to wake; sig: for what, or 0 */
     struct gt_signode *held;            /* sysmon only: nobody takes it yet */
     _Atomic uint32_t nheld;
     _Atomic uint32_t nstranded;  /* goroutines with `stranded` set */
@@ -297,12 +298,13 @@ static void to_sysmon(struct gt_signode *n)
  * been queued on it, for a call of libc's that is to end by it; or 0. */
 static void kick_later(struct gt_g *g, int sig)
 {
-    struct gt_signode *kick = gt_signode_get(0, NULL);
-    if (kick) {
-        kick->to = g;
-        kick->info.si_signo = sig;
-        to_sysmon(kick);
-    }
+    struct gt_signode *kick = gt_signode_get(0, NULL); /* no limit for those */
+    if (!kick)
+        return;
+    kick->to = g;
+    kick->sig = (uint16_t)sig;
+    gt_signode_push(&S.kicks, kick);
+    wake_sysmon();
 }
 
 /* Waits until the other Ms block what all goroutines block now.  One that runs a goroutine has its
@@ -438,8 +440,8 @@ static void call_one(struct gt_g *g, void *self)
 {
     if (g == self || !load_acq(&g->stranded))
         return;
-    or_acqrel(&g->attention, GT_ATT_SIGNAL);
-    kick_later(g, 0);
+    if (!(or_acqrel(&g->attention, GT_ATT_SIGNAL) & GT_ATT_SIGNAL))
+        kick_later(g, 0);
 }
 
 /* g has unblocked something, or waits for it: those on which such signals lie look for a taker
@@ -652,8 +654,10 @@ static enum delivered deliver(struct gt_g *g, struct gt_signode *n, ucontext_t *
     return a.flags & SA_RESTART ? RESTART : NO_RESTART;
 }
 
-/* Process-directed ones that this goroutine does not take after all, and another does.  Where none
- * does yet they stay, and whoever unblocks them calls for them. */
+/* Process-directed ones that this goroutine does not take after all, and another does: one of each
+ * signal.  The others, and where none takes it yet, stay, and whoever unblocks them calls for them,
+ * also at the end of the handler of that one.  (It may be our own handler that blocks them, of
+ * thousands: they would go to and fro with each.) */
 static void give_back(struct gt_g *g)
 {
     gt_sigset set = gt_sigq_shared(g) & g->sigmask & ~load_rlx(&g->waitset), left = 0;
@@ -667,11 +671,13 @@ static void give_back(struct gt_g *g)
             left |= GT_SIGBIT(sig);
             continue;
         }
-        while ((n = gt_sigq_take_shared(g, GT_SIGBIT(sig))) != NULL) {
-            n->to = NULL; /* else sysmon would hand it to us again */
-            n->was.handler = NULL;
-            to_sysmon(n);
-        }
+        n = gt_sigq_take_shared(g, GT_SIGBIT(sig));
+        if (!n)
+            continue;
+        n->to = NULL; /* else sysmon would hand it to us again */
+        n->was.handler = NULL;
+        to_sysmon(n);
+        left |= gt_sigq_shared(g) & GT_SIGBIT(sig);
     }
     if (!left)
         strand(g, false);
@@ -888,15 +894,6 @@ static bool route_one(struct gt_signode *n)
 {
     struct gt_g *to = n->to;
     int sig = n->sig;
-    if (!sig) { /* only a kick */
-        int queued = n->info.si_signo;
-        gt_signode_put(n);
-        if (queued)
-            kick_for(to, queued, false);
-        else
-            gt_kick(to);
-        return true;
-    }
     struct gt_sigact a = act_read(sig);
     if (!to)
         to = taker(sig);
@@ -910,6 +907,21 @@ static bool route_one(struct gt_signode *n)
     }
     kick_for(to, sig, post(to, n));
     return true;
+}
+
+static void kick_all(void)
+{
+    struct gt_signode *next;
+    for (struct gt_signode *n = gt_signode_list(&S.kicks); n; n = next) {
+        next = n->next;
+        struct gt_g *to = n->to;
+        int sig = n->sig;
+        gt_signode_put(n);
+        if (sig)
+            kick_for(to, sig, false);
+        else
+            gt_kick(to);
+    }
 }
 
 static void route_all(void)
@@ -939,6 +951,7 @@ static void route_all(void)
 void gt_sig_route(void)
 {
     uint32_t want = load_acq(&S.route_want);
+    kick_all();
     route_all();
     if (want != load_rlx(&S.route_have)) {
         store_rel(&S.route_have, want);
@@ -1286,8 +1299,8 @@ static void sysmon_took(int sig, siginfo_t *si, void *uc)
             return;
         }
         /* posted now: a goroutine that is about to run handles it before anything else */
-        post(to, n);
-        kick_later(to, sig);
+        if (!post(to, n))
+            kick_later(to, sig);
     } else if (a.handler == (void *)SIG_DFL && (CRASH & GT_SIGBIT(sig))) {
         gt_dump_crash(sig, si, uc);
     } else {
@@ -1403,28 +1416,31 @@ static void took(struct gt_g *g, int sig, siginfo_t *si, void *uc, const struct 
     if (!n)
         return;
     n->shared = !own && !owner;
-    if (!takes || (owner ? owner != g : !own && !cpu_time && g != gt_sched.g1)) {
-        struct gt_g *to = owner ? owner : own && !g->is_g0 ? g : taker(sig);
-        if (!to) {
-            to_sysmon(n); /* held until somebody takes it */
-            return;
-        }
-        /* posted now, so that its handler runs before anything that it does from here on */
-        if (!owner && !own)
-            handled_by(n, a);
-        bool told = post(to, n);
-        if (in_call(g))
-            kick_for(to, sig, told); /* before g sees, out of its call, that nothing happened */
-        else
-            kick_later(to, sig);
+    struct gt_g *to = owner                                     ? owner
+                      : own && !g->is_g0                        ? g
+                      : takes && (cpu_time || g == gt_sched.g1) ? g
+                                                                : taker(sig);
+    if (!to) {
+        to_sysmon(n); /* held until somebody takes it */
         return;
     }
-    handled_by(n, a);
-    post(g, n);
-    if (load_rlx(&g->in_rt) == 0 && inject(g, uc, due(g)))
+    bool here = to == g && takes;
+    if (here || n->shared)
+        handled_by(n, a);
+    /* posted now, so that its handler runs before anything that it does from here on */
+    bool told = post(to, n);
+    if (here && load_rlx(&g->in_rt) == 0 && inject(g, uc, due(g)))
         return;
-    gt_arch_syscall_abort(uc);
-    kick_later(g, 0);
+    if (here)
+        gt_arch_syscall_abort(uc);
+    else if (told)
+        return; /* it knows of another, and has not looked yet */
+    if (here)
+        kick_later(g, 0);
+    else if (in_call(g))
+        kick_for(to, sig, false); /* before g sees, out of its call, that nothing happened */
+    else
+        kick_later(to, sig);
 }
 
 static void tramp(int sig, siginfo_t *si, void *uc)
@@ -1633,6 +1649,7 @@ void gt_signal_fork_unlock(void)
 void gt_signal_fork_child(struct gt_g *g)
 {
     store_rlx(&S.route, NULL);
+    store_rlx(&S.kicks, NULL);
     store_rlx(&S.watching, false);
     store_rlx(&S.taking, 0);
     store_rlx(&S.catching, 0);
