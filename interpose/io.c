@@ -236,19 +236,16 @@ void gt_io_note_short(struct gt_io *io, long r, size_t n)
         store_rlx(&io->pd->drained, drained_mark(io));
 }
 
-/* SIGPIPE belongs to the thread that wrote.  When that one blocks it, the kernel keeps it for the
- * kernel thread, and another goroutine there would get it: so it moves to its owner at once. */
-static void io_own_sigpipe(struct gt_g *g)
+/* Not inlined: errno's address is found afresh. */
+GT_NOINLINE long gt_io_failed(long r)
 {
-    gt_sigset set = GT_SIGBIT(SIGPIPE);
-    struct timespec zero = {0, 0};
-    siginfo_t si;
-    long r;
-    do {
-        r = GT_SYS6(SYS_rt_sigtimedwait, &set, &si, &zero, sizeof(set), 0, 0);
-    } while (r == -EINTR);
-    if (r == SIGPIPE)
-        gt_sig_send(g, SIGPIPE, &si);
+    struct gt_g *g = r == -EPIPE ? gt_self() : NULL;
+    if (g && (g->sigmask & GT_SIGBIT(SIGPIPE))) {
+        gt_rt_enter(g);
+        gt_sig_take_pipe(g);
+        gt_rt_leave(g);
+    }
+    return gt_ret(r);
 }
 
 /* ---- signals that come with a call which they cannot end ----
@@ -337,7 +334,7 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
             io->seq = gt_netpoll_seq(io->pd, io->dir);
         r = first && io_known_empty(io) ? -EAGAIN : attempt(io, arg);
         if (unlikely(r == -EPIPE) && (io->g->sigmask & GT_SIGBIT(SIGPIPE)))
-            io_own_sigpipe(io->g);
+            gt_sig_take_pipe(io->g);
         first = false;
         if (r == -EAGAIN && !io->announce) {
             r = io_block(io);

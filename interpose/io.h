@@ -21,9 +21,10 @@
     } while (0)
 
 /* gt_ret with the good case inline. */
+GT_NOINLINE long gt_io_failed(long r); /* r < 0; SIGPIPE comes with EPIPE */
 static inline long gt_io_ret(long r)
 {
-    return likely(r >= 0) ? r : gt_ret(r);
+    return likely(r >= 0) ? r : gt_io_failed(r);
 }
 
 /* True when the program itself made fd non-blocking: the plain call is right and never waits.  It

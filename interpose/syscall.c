@@ -38,7 +38,7 @@ static long announced(struct gt_g *g, long nr, const long *a)
     gt_rt_enter(g);
     long r = gt_io_announced(g, restarts(nr), nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     gt_rt_leave(g);
-    return gt_ret(r);
+    return gt_io_ret(r);
 }
 
 static long clock_sleep(const long *a)

@@ -302,6 +302,8 @@ static struct gt_g *goexit_g0(struct gt_m *m, struct gt_g *g)
 void gt_goexit(struct gt_g *g)
 {
     gt_rt_enter(g);
+    if (g->sigmask & 1ull << (SIGPIPE - 1)) /* what is pending ends with its thread */
+        gt_sig_take_pipe(NULL);
     gt_signal_exitg(g);
     gt_tcb_end();
     gt_wire_exit(g);

@@ -30,6 +30,7 @@
 #include "core/sched/cputime.h"
 #include "core/sched/disk.h"
 #include "core/sched/netpoll.h"
+#include "core/sched/signal.h"
 #include "core/sched/sigwatch.h"
 #include "core/sched/wire.h"
 
@@ -623,12 +624,23 @@ void gt_m_setmask(struct gt_m *m, gt_sigset mask)
 {
     if (m->kmask == mask)
         return;
+    if (unlikely(m->piper && !(mask & GT_SIGBIT(SIGPIPE))))
+        gt_sig_pipe_left(m);
     store_rel(&m->kblocked, m->kmask & mask);
     m->kmask = mask;
     sys_sigprocmask(SIG_SETMASK, &mask, NULL);
     /* pairs with await_ms: what was taken before has been passed on */
     store_seq(&m->kblocked, mask);
     gt_sig_mask_done();
+}
+
+/* g leaves m, whose kernel thread may keep a SIGPIPE of g's (sigpipe.c). */
+static inline void note_piper(struct gt_m *m, const struct gt_g *g)
+{
+    if (likely(!(g->sigmask & GT_SIGBIT(SIGPIPE))))
+        return;
+    m->piper = (struct gt_g *)g;
+    m->piper_tid = g->tid;
 }
 
 static void execute(struct gt_m *m, struct gt_g *g)
@@ -648,6 +660,7 @@ static void execute(struct gt_m *m, struct gt_g *g)
         gt_arch_switch(&m->g0.ctx, &g->ctx);
         /* the goroutine came back through gt_mcall */
         gt_cpu_out(m, g);
+        note_piper(m, g);
         store_rel(&m->curg, NULL);
         g = m->g0fn(m, m->g0arg); /* the same again: it need not sleep after all */
     }
@@ -657,6 +670,7 @@ void gt_schedule_loop(struct gt_m *m)
 {
     if (load_rlx(&m->curg)) { /* M0's first visit: its goroutine has just come through gt_mcall */
         gt_cpu_out(m, load_rlx(&m->curg));
+        note_piper(m, load_rlx(&m->curg));
         store_rel(&m->curg, NULL);
         execute(m, m->g0fn(m, m->g0arg));
     }

@@ -64,6 +64,7 @@ void gt_sched_wakesysmon(void);
 /* The kernel's mask for a goroutine's mask. */
 gt_sigset gt_kmask_of(gt_sigset mask);
 void gt_m_setmask(struct gt_m *m, gt_sigset mask);
+void gt_sig_pipe_left(struct gt_m *m); /* sigpipe.c */
 
 /* proc.c */
 struct gt_m *gt_m_alloc(void);

@@ -34,6 +34,9 @@ void gt_sig_setmask(struct gt_g *g, gt_sigset mask);
 /* A signal to one goroutine: queue and wake it, or the default action of the process.  0, -EINVAL,
  * -EAGAIN.  info may be NULL.  In a runtime section, or off a goroutine. */
 int gt_sig_send(struct gt_g *g, int sig, const siginfo_t *info);
+/* A SIGPIPE that the kernel keeps for the calling kernel thread, which blocks it, moves to g if
+ * that one blocks it too; NULL: to nobody.  In a runtime section, or off a goroutine. */
+void gt_sig_take_pipe(struct gt_g *g);
 /* A signal to the process, that has a handler: queued before we return on the goroutine that takes
  * it.  1: done; 0: all block it, or it has no handler, so it is the kernel's; -EAGAIN. */
 int gt_sig_send_process(int sig, const siginfo_t *info);

@@ -270,6 +270,8 @@ struct gt_m {
     uint32_t id;              /* > 0 */
     int ktid;
     void *listed_tp;            /* the block that glibc's list has for this kernel thread */
+    struct gt_g *piper;         /* the last that blocked SIGPIPE, NULL: it was looked for since */
+    int piper_tid;              /* which it was then */
     gt_sigset kmask;            /* what the kernel's mask is now: owner */
     _Atomic gt_sigset kblocked; /* what it certainly blocks; pairs with signal.c, await_ms */
     struct gt_g *wiredg;        /* it runs this goroutine only; written by it.  See wire.c */
