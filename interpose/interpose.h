@@ -54,7 +54,7 @@ int64_t gt_deadline_rel(const struct timespec *rel);
         (lvalue) = (expr);                                                                         \
         int gt_errno_ = errno;                                                                     \
         gt_rt_enter(g); /* takes a P, when it has none */                                          \
-        gt_sig_catch_up(g);                                                                        \
+        gt_sig_catch_up(g, true);                                                                  \
         gt_rt_leave(g);                                                                            \
         errno = gt_errno_;                                                                         \
     } while (0)

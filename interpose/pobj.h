@@ -41,7 +41,7 @@ static inline void gt_cancel_point(struct gt_g *g)
         __typeof__(call) ret_ = (call);                                                            \
         if (ann_) {                                                                                \
             gt_exitsyscall(ann_);                                                                  \
-            gt_sig_catch_up(ann_);                                                                 \
+            gt_sig_catch_up(ann_, true);                                                           \
         }                                                                                          \
         gt_sync_leave(ann_);                                                                       \
         ret_;                                                                                      \

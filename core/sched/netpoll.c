@@ -334,7 +334,8 @@ int gt_netpoll_wait(struct gt_pollfd *pd, enum gt_polldir d, uint32_t seq, int64
     enum gt_wake o = gt_park(w.pk, w.ticket, why, when, GT_PARK_INTR);
     sub_acqrel(&N.waiters, 1);
     forget(&w);
-    gt_sig_catch_up(gt_self());
+    if (gt_self())
+        gt_sig_catch_up(gt_self(), load_rlx(&pd->kind) == GT_FD_PIPE);
     return outcome(o);
 }
 
@@ -372,7 +373,8 @@ int gt_netpoll_wait_many(struct gt_pollreq *req, int n, int64_t when)
         add_acqrel(&N.waiters, 1);
         o = gt_park(pk, ticket, GT_R_POLL, when, GT_PARK_INTR);
         sub_acqrel(&N.waiters, 1);
-        gt_sig_catch_up(gt_self());
+        if (gt_self())
+            gt_sig_catch_up(gt_self(), true);
     }
     for (int i = 0; i < queued; i++)
         forget(&ws[i]);

@@ -911,6 +911,6 @@ long gt_syscall_blocking(struct gt_g *g, long nr, long a, long b, long c, long d
     long r = gt_arch_syscall_intr(&g->attention, nr, a, b, c, d, e, f);
     gt_exitsyscall(g);
     if (lng)
-        gt_sig_catch_up(g);
+        gt_sig_catch_up(g, true);
     return r;
 }

@@ -1338,8 +1338,8 @@ static void await_takers(void)
     add_seq(&S.catching, -1u);
 }
 
-/* sysmon has dequeued it; a: the action before that. */
-static void fetched(int sig, siginfo_t *si, const struct gt_sigact *a)
+/* Dequeued by sysmon, or by g, which may be NULL; a: the action when it was. */
+static void fetched(struct gt_g *g, int sig, siginfo_t *si, const struct gt_sigact *a)
 {
     struct gt_g *to = timer_owner(si);
     if (!is_function(a->handler) && !to) {
@@ -1349,15 +1349,18 @@ static void fetched(int sig, siginfo_t *si, const struct gt_sigact *a)
     struct gt_signode *n = gt_signode_get(sig, si);
     if (!n)
         return;
-    n->shared = !to;
-    if (!to) {
+    n->shared = !to && !(g && thread_directed(si));
+    if (n->shared)
         handled_by(n, a);
-        to = taker_now(sig);
-    }
-    if (to)
-        kick_for(to, sig, post(to, n));
-    else
+    if (!to)
+        to = n->shared ? taker_now(sig) : g;
+    if (!to) {
         to_sysmon(n);
+        return;
+    }
+    bool told = post(to, n);
+    if (to != g)
+        kick_for(to, sig, told);
 }
 
 /* What Ms take themselves: each says what it certainly blocks. */
@@ -1383,7 +1386,7 @@ bool gt_sig_fetch(gt_sigset set)
         /* read first: who changes it takes what is pending (lock_for) */
         struct gt_sigact a = act_read(sig);
         if (GT_SYS6(SYS_rt_sigtimedwait, &bit, &si, &now, sizeof(bit), 0, 0) == sig)
-            fetched(sig, &si, &a);
+            fetched(NULL, sig, &si, &a);
         else
             rest &= ~bit;
     }
@@ -1392,9 +1395,25 @@ bool gt_sig_fetch(gt_sigset set)
     return left != 0;
 }
 
-void gt_sig_catch_up(struct gt_g *g)
+/* The kernel has told one M, which takes it when it runs next: that may be one which is about to
+ * rest, on a CPU that others use. */
+static void take_before(gt_sigset set, struct gt_g *g)
 {
-    if (likely(!load_acq(&S.taking) && !load_acq(&S.route)) || !g)
+    static const struct timespec now = {0, 0};
+    siginfo_t si;
+    long sig;
+    while (set && (sig = GT_SYS6(SYS_rt_sigtimedwait, &set, &si, &now, sizeof(set), 0, 0)) > 0) {
+        struct gt_sigact a = act_taken((int)sig);
+        if (!gt_sig_is_own((int)sig, &si))
+            fetched(g, (int)sig, &si, &a);
+    }
+}
+
+void gt_sig_catch_up(struct gt_g *g, bool near)
+{
+    if (near)
+        take_before(load_rlx(&S.handled) & ~UNWATCHED & ~g->sigmask, g);
+    if (likely(!load_acq(&S.taking) && !load_acq(&S.route)))
         return;
     await_takers();
     fetch_held(~g->sigmask);

@@ -42,8 +42,9 @@ void gt_sig_take_pipe(struct gt_g *g);
 int gt_sig_send_process(int sig, const siginfo_t *info);
 /* g's wait has ended, perhaps by what another process has done.  What that process sent before is
  * queued on the goroutine that takes it when this returns: the kernel runs handlers on the way out
- * of a wait.  In a runtime section; g NULL: nothing. */
-void gt_sig_catch_up(struct gt_g *g);
+ * of a wait.  near: it may well be a process on this machine, and one system call is worth it.  In
+ * a runtime section. */
+void gt_sig_catch_up(struct gt_g *g, bool near);
 /* sysmon: dequeues what is pending of set and no M takes, and queues it on its takers.  True: some
  * is left to an M. */
 bool gt_sig_fetch(gt_sigset set);

@@ -170,9 +170,9 @@ void gt_rt_attend(struct gt_g *g)
     and_acqrel(&g->attention, 0);
 }
 
-void gt_sig_catch_up(struct gt_g *g)
+void gt_sig_catch_up(struct gt_g *g, bool near)
 {
-    (void)g;
+    (void)g, (void)near;
 }
 
 void gt_run_signals(struct gt_g *g)

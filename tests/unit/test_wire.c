@@ -42,9 +42,9 @@ void gt_sig_mask_done(void)
 {
 }
 
-void gt_sig_catch_up(struct gt_g *g)
+void gt_sig_catch_up(struct gt_g *g, bool near)
 {
-    (void)g;
+    (void)g, (void)near;
 }
 
 void gt_sysmon_wake(void)
