@@ -349,6 +349,8 @@ long gt_io_run(struct gt_io *io, gt_io_try *attempt, void *arg)
         break;
     }
     gt_io_end(io);
+    if (unlikely(r == -EBADF)) /* perhaps by who had cancelled us before */
+        gt_testcancel(io->g);
     return r;
 }
 
