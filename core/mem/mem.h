@@ -308,7 +308,7 @@ static inline __attribute__((always_inline)) bool gt_mc_free_fast(struct gt_mcac
         return false;
     struct gt_bits *b = &s->bits[idx >> 6];
     uint64_t bit = 1ull << (idx & 63);
-    if (unlikely(!(b->live & bit)))
+    if (unlikely(!(b->live & ~load_rlx(&b->remote) & bit))) /* somebody has freed it before */
         return false;
     if (likely(gt_keep(&mc->of[s->class], b, bit, ptr)))
         return true;

@@ -261,6 +261,8 @@ START_TEST(test_wrong_frees)
     ck_assert(!gt_mc_free_remote(other, &local));
     ck_assert(gt_mc_free_remote(other, p));
     ck_assert(!gt_mc_free_remote(other, p));
+    ck_assert(!gt_mc_free_fast(mc, p)); /* nor by its owner, who has not looked yet */
+    ck_assert_int_eq(gt_mc_free(mc, p), GT_FREE_DOUBLE);
     ck_assert_int_eq(gt_mc_free(other, p), GT_FREE_DOUBLE);
     ck_assert_int_eq(gt_mc_free(mc, p), GT_FREE_DOUBLE);
     ck_assert_int_eq(gt_mc_free(mc, q), GT_FREE_OK);
