@@ -271,13 +271,19 @@ static GT_NOINLINE void tell(struct gt_span *s, uint32_t w)
         gt_central_collect();
 }
 
+/* The owner may write it, of other objects. */
+GT_RACES static bool in_use(const struct gt_bits *b, uint64_t bit)
+{
+    return b->live & bit;
+}
+
 /* s is not the caller's.  False: the object is free.  It may not be added first and looked at
  * then: what is added may be taken at once, with others, and the object be free. */
-GT_RACES static bool remote_free(struct gt_span *s, uint32_t idx)
+static bool remote_free(struct gt_span *s, uint32_t idx)
 {
     struct gt_bits *b = &s->bits[idx >> 6];
     uint64_t bit = 1ull << (idx & 63);
-    if (unlikely(!(b->live & bit)))
+    if (unlikely(!in_use(b, bit)))
         return false;
     uint64_t r = add_acqrel(&b->remote, bit); /* pairs with collect_word */
     if (unlikely(r & bit)) {

@@ -433,7 +433,11 @@ uint64_t gt_span_remote_words(const struct gt_span *s);
 size_t gt_span_trim(struct gt_span *s);
 /* Reads that a thread other than the owner may do while the owner writes: what they look at is the
  * same before and after for the object that the reader has. */
-#define GT_RACES __attribute__((no_sanitize("thread")))
+#ifdef __SANITIZE_THREAD__ /* taken into their caller, they would be watched there */
+#define GT_RACES __attribute__((noipa, no_sanitize("thread")))
+#else
+#define GT_RACES
+#endif
 /* Is the object free?  Never true of one in use, for whoever has its address from who allocated
  * it. */
 GT_RACES bool gt_span_is_free(const struct gt_span *s, uint32_t idx);

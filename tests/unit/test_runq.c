@@ -54,6 +54,7 @@ void gt_sig_catch_up(struct gt_g *g, bool near)
 
 void gt_sysmon_wake(void)
 {
+    add_seq(&gt_sched.sysmon_note, 1);
 }
 
 void gt_rt_attend(struct gt_g *g)
