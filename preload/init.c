@@ -8,6 +8,7 @@
 #include "core/os/os.h"
 #include "core/os/real.h"
 #include "core/sched/dump.h"
+#include "interpose/alloc.h"
 #include "interpose/interpose.h"
 #include "interpose/stats.h"
 #include "interpose/thread.h"
@@ -43,6 +44,7 @@ static void describe(void)
 __attribute__((constructor)) static void init(int argc, char **argv, char **envp)
 {
     (void)argc, (void)argv;
+    gt_alloc_ours(); /* it reads the environment behind argv, which main may change */
     gt_cfg_parse(&gt_cfg, envp ? envp : environ, warn_line, NULL);
     gt_real_resolve();
     gt_arch_tp_init(getauxval(AT_HWCAP2) & 2 /* HWCAP2_FSGSBASE */);
