@@ -79,6 +79,12 @@ static inline int sys_eventfd2(unsigned init, int flags)
 {
     return (int)GT_SYS3(SYS_eventfd2, init, flags, 0);
 }
+/* Takes a pending signal of set, without waiting: its number, or -errno. */
+static inline int sys_sigtake(const uint64_t *set, siginfo_t *si)
+{
+    static const struct timespec now = {0, 0};
+    return (int)GT_SYS6(SYS_rt_sigtimedwait, set, si, &now, sizeof(*set), 0, 0);
+}
 /* fd -1: a new one. */
 static inline int sys_signalfd4(int fd, const uint64_t *set, int flags)
 {

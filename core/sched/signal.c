@@ -1374,7 +1374,6 @@ static gt_sigset taken_by_ms(void)
 
 bool gt_sig_fetch(gt_sigset set)
 {
-    static const struct timespec now = {0, 0};
     gt_sigset pend = sys_sigpending() & set, left = pend & taken_by_ms();
     pend &= ~left;
     if (pend)
@@ -1385,7 +1384,7 @@ bool gt_sig_fetch(gt_sigset set)
         gt_sigset bit = GT_SIGBIT(sig);
         /* read first: who changes it takes what is pending (lock_for) */
         struct gt_sigact a = act_read(sig);
-        if (GT_SYS6(SYS_rt_sigtimedwait, &bit, &si, &now, sizeof(bit), 0, 0) == sig)
+        if (sys_sigtake(&bit, &si) == sig)
             fetched(NULL, sig, &si, &a);
         else
             rest &= ~bit;
@@ -1399,13 +1398,12 @@ bool gt_sig_fetch(gt_sigset set)
  * rest, on a CPU that others use. */
 static void take_before(gt_sigset set, struct gt_g *g)
 {
-    static const struct timespec now = {0, 0};
     siginfo_t si;
-    long sig;
-    while (set && (sig = GT_SYS6(SYS_rt_sigtimedwait, &set, &si, &now, sizeof(set), 0, 0)) > 0) {
-        struct gt_sigact a = act_taken((int)sig);
-        if (!gt_sig_is_own((int)sig, &si))
-            fetched(g, (int)sig, &si, &a);
+    int sig;
+    while (set && (sig = sys_sigtake(&set, &si)) > 0) {
+        struct gt_sigact a = act_taken(sig);
+        if (!gt_sig_is_own(sig, &si))
+            fetched(g, sig, &si, &a);
     }
 }
 
@@ -1619,15 +1617,14 @@ void gt_signal_boot_libc(void)
  * nothing of those is taken as long as it still says that the thread has one. */
 void gt_signal_adopt(struct gt_g *g1)
 {
-    static const struct timespec now = {0, 0};
     gt_sigset own;
     if (!(sys_sigpending() & g1->sigmask))
         return;
     while ((own = gt_kthread_pending(g1->m->ktid) & g1->sigmask) != 0) {
         siginfo_t si;
         gt_memset(&si, 0, sizeof(si));
-        long sig = GT_SYS6(SYS_rt_sigtimedwait, &own, &si, &now, sizeof(own), 0, 0);
-        struct gt_signode *n = sig > 0 ? gt_signode_get((int)sig, &si) : NULL;
+        int sig = sys_sigtake(&own, &si);
+        struct gt_signode *n = sig > 0 ? gt_signode_get(sig, &si) : NULL;
         if (!n)
             return;
         gt_sigq_add(g1, n);

@@ -20,11 +20,10 @@ static bool is_of_write(const siginfo_t *si)
 void gt_sig_take_pipe(struct gt_g *g)
 {
     gt_sigset set = GT_SIGBIT(SIGPIPE);
-    struct timespec now = {0, 0};
     siginfo_t si;
-    long r;
+    int r;
     do {
-        r = GT_SYS6(SYS_rt_sigtimedwait, &set, &si, &now, sizeof(set), 0, 0);
+        r = sys_sigtake(&set, &si);
     } while (r == -EINTR);
     if (r != SIGPIPE)
         return;
