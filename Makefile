@@ -44,6 +44,7 @@ SO_FIRST := $(wildcard core/mem/*.c core/kit/*.c) core/os/os.c preload/init.c pr
 	core/arch/x86_64/sigframe.c core/arch/x86_64/switch.S \
 	$(addprefix interpose/,thread.c cancel.c fork.c) core/sched/proc.c interpose/allocxx.c \
 	$(addprefix core/sched/,sched.c park.c sync.c sema.c stack.c timer.c sysmon.c signal.c \
+	sigact.c sigmask.c sigroute.c sigtake.c sigtramp.c \
 	sigq.c disk.c cputime.c wire.c netpoll.c) core/os/tcb.c \
 	$(addprefix interpose/,pshared.c dl.c futex.c mutex.c cond.c once.c ident.c sem.c sleep.c io.c)
 SO_OBJS := $(patsubst %,$(B)/so/%.o,\

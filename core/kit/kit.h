@@ -15,7 +15,7 @@
  *   DLFIX    os/tcb.c        list of thread blocks, TLS modules
  *   PD       sched/netpoll.c one descriptor's waiters
  *   SEMA     sched/sema.c    one hash bucket
- *   SIGNAL   sched/signal.c  pending sets of goroutines
+ *   SIGNAL   sched/sigact.c  actions of signals, counts of masks
  *   SCHED    sched/sched.c   global queue, idle lists
  *   ALLG     sched/proc.c    list of all goroutines
  *   TIMERS   sched/timer.c   one P's heap

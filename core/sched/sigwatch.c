@@ -7,7 +7,7 @@
  * runs before that goroutine does anything else.  What no M takes stays pending in the kernel, and
  * a signalfd wakes sysmon for it:
  *
- *   pending  --an M runs a goroutine that takes it-->  taken there (signal.c, took)
+ *   pending  --an M runs a goroutine that takes it-->  taken there (sigtake.c, took)
  *      |
  *      +--sysmon sees that no M will take it, counts itself in (S.taking), dequeues it, queues
  *         it on its taker, counts itself out-->  queued

@@ -273,7 +273,7 @@ struct gt_m {
     struct gt_g *piper;         /* the last that blocked SIGPIPE, NULL: it was looked for since */
     int piper_tid;              /* which it was then */
     gt_sigset kmask;            /* what the kernel's mask is now: owner */
-    _Atomic gt_sigset kblocked; /* what it certainly blocks; pairs with signal.c, await_ms */
+    _Atomic gt_sigset kblocked; /* what it certainly blocks; pairs with sigmask.c, await_ms */
     struct gt_g *wiredg;        /* it runs this goroutine only; written by it.  See wire.c */
     bool spoiled;               /* it can't be used any more: owner */
     void *robust_tp;            /* whose robust list the kernel has: owner */
