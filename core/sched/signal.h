@@ -40,10 +40,10 @@ void gt_sig_take_pipe(struct gt_g *g);
 /* A signal to the process, that has a handler: queued before we return on the goroutine that takes
  * it.  1: done; 0: all block it, or it has no handler, so it is the kernel's; -EAGAIN. */
 int gt_sig_send_process(int sig, const siginfo_t *info);
-/* g's wait has ended, perhaps by what another process has done.  What that process sent before is
- * queued on the goroutine that takes it when this returns: the kernel runs handlers on the way out
- * of a wait.  near: it may well be a process on this machine, and one system call is worth it.  In
- * a runtime section. */
+/* g's wait has ended, perhaps by what another process has done; or g itself is about to end.  What
+ * that process sent before is queued on the goroutine that takes it when this returns: the kernel
+ * runs handlers on the way out of a wait.  near: it may well be a process on this machine, and one
+ * system call is worth it.  In a runtime section. */
 void gt_sig_catch_up(struct gt_g *g, bool near);
 /* sysmon: dequeues what is pending of set and no M takes, and queues it on its takers.  True: some
  * is left to an M. */

@@ -13,7 +13,7 @@
  *        |
  *        | the taker blocks it by then, or ends: gt_sig_give_back, gt_signal_exitg
  *        v
- *   route again
+ *   another taker's queue; or, if there is none now, route again
  */
 #include "core/os/sys.h"
 #include "core/os/tcb.h"
@@ -216,12 +216,24 @@ bool gt_sig_is_own(int sig, const siginfo_t *info)
     return sig == SIGURG && info->si_code == SI_TKILL && info->si_pid == sys_getpid();
 }
 
-/* Of a goroutine that ends: thread-directed ones die with it. */
-static void drop_or_route(struct gt_signode *n)
+/* A process-directed one that its taker does not take after all: queued on another before we
+ * return, so that it has its handler run before that one does anything else, its end included. */
+static void pass_on(struct gt_signode *n)
 {
-    n->to = NULL;
-    if (n->shared)
+    int sig = n->sig;
+    struct gt_g *to = gt_sig_taker_now(sig);
+    n->to = NULL; /* else sysmon would hand it to the old one again */
+    if (!to)
         gt_sig_to_sysmon(n);
+    else if (!gt_sig_post(to, n))
+        gt_kick_later(to, sig);
+}
+
+/* Of a goroutine that ends: thread-directed ones die with it. */
+static void drop_or_pass(struct gt_signode *n)
+{
+    if (n->shared)
+        pass_on(n);
     else
         gt_signode_put(n);
 }
@@ -236,7 +248,7 @@ bool gt_sig_post(struct gt_g *g, struct gt_signode *n)
         struct gt_signode *list = gt_signode_list(&g->siginbox), *next;
         for (; list; list = next) {
             next = list->next;
-            drop_or_route(list);
+            drop_or_pass(list);
         }
     }
     return told;
@@ -317,9 +329,8 @@ void gt_sig_give_back(struct gt_g *g)
         n = gt_sigq_take_shared(g, GT_SIGBIT(sig));
         if (!n)
             continue;
-        n->to = NULL; /* else sysmon would hand it to us again */
         n->was.handler = NULL;
-        gt_sig_to_sysmon(n);
+        pass_on(n);
         left |= gt_sigq_shared(g) & GT_SIGBIT(sig);
     }
     if (!left)
@@ -355,7 +366,7 @@ void gt_signal_exitg(struct gt_g *g)
 {
     struct gt_signode *n;
     while ((n = gt_sigq_take(g, ~0ull)) != NULL)
-        drop_or_route(n);
+        drop_or_pass(n);
     strand(g, false);
     gt_sigmask_exitg(g);
 }
