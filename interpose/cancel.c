@@ -197,9 +197,11 @@ void gt_thread_finish(struct gt_g *g)
     and_acqrel(&g->attention, ~GT_ATT_CANCEL);
     gt_os_real.call_tls_dtors();
     run_key_dtors();
-    gt_rt_enter(g); /* what only this thread takes, and was sent before it came to its end */
-    gt_sig_catch_up(g, false);
-    gt_rt_leave(g);
+    if (load_acq(&gt_started)) { /* not the one thread of a fork's child, which has no scheduler */
+        gt_rt_enter(g); /* what only this one takes, and was sent before it came to its end */
+        gt_sig_catch_up(g, false);
+        gt_rt_leave(g);
+    }
     g->flags |= GT_GF_EXITING;
     if (sub_acqrel(&nthreads, 1) == 1)
         exit(0);
