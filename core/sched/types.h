@@ -160,7 +160,7 @@ struct gt_g {
     uintptr_t spin_regs[GT_ARCH_NREGS]; /* and with what in its registers: owner */
     _Atomic uint32_t spins; /* so often in a row about alike: it may be spinning for one that waits
                                for its P; sysmon reads */
-    uint32_t unannounced;   /* how often it was found blocked without notice */
+    uint32_t unannounced;   /* so often in a row was it found blocked without notice: sysmon */
     bool is_g0;
     /* wiring: see wire.c */
     struct gt_m *wiredm;   /* it runs on this M only; NULL: anywhere.  Owner */
