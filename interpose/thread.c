@@ -12,6 +12,7 @@
 #include "core/kit/cfg.h"
 #include "core/os/tcb.h"
 #include "core/sched/sema.h"
+#include "core/sched/wire.h"
 #include "interpose/thread.h"
 
 /* ---- attributes ---- */
@@ -107,6 +108,14 @@ static bool stays_out(void)
     return true;
 }
 
+/* The caller has a filter of its own, which may not let through what an M does: its thread is one
+ * of the kernel's, and so are those that such a thread makes. */
+static bool is_apart(void)
+{
+    struct gt_g *g;
+    return unlikely(gt_is_confined()) && (!(g = gt_self()) || gt_wire_is_set(g, GT_W_SECCOMP));
+}
+
 bool gt_thread_start(void)
 {
     if (likely(load_acq(&gt_started)))
@@ -141,6 +150,10 @@ static int create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *
     int r = read_attrs(attr, &np);
     if (r)
         return r;
+    if (self && self->wire_set & GT_W_HANDED_ON) {
+        np.heir = true; /* and what else the kernel hands on is set as np.attrs says */
+        np.want |= self->wire_set & GT_W_UNDOABLE;
+    }
     if (self)
         gt_rt_enter(self);
     gt_thread_born();
@@ -156,7 +169,7 @@ GT_EXPORT int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(
                              void *arg)
 {
     uintptr_t pc = (uintptr_t)__builtin_return_address(0);
-    if (for_go(pc) || !gt_thread_start())
+    if (for_go(pc) || !gt_thread_start() || is_apart())
         return REAL(pthread_create)(out, attr, fn, arg);
     return create(out, attr, fn, arg, pc);
 }
@@ -356,7 +369,7 @@ static void *c11_main(void *arg)
 
 GT_EXPORT int thrd_create(thrd_t *out, thrd_start_t fn, void *arg)
 {
-    if (for_go((uintptr_t)__builtin_return_address(0)) || !gt_thread_start())
+    if (for_go((uintptr_t)__builtin_return_address(0)) || !gt_thread_start() || is_apart())
         return REAL(thrd_create)(out, fn, arg);
     struct c11_start *s = malloc(sizeof(*s));
     if (!s)

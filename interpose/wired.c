@@ -13,6 +13,7 @@
 #include "interpose/thread.h"
 
 #include <linux/ioprio.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -149,30 +150,33 @@ GT_EXPORT int pthread_getname_np(pthread_t t, char *buf, size_t n)
 
 /* ---- prctl ---- */
 
-/* Does it change what belongs to one kernel thread? */
-static bool prctl_is_of_thread(int op)
+/* What it changes of one kernel thread; GT_W_COUNT: nothing.  GT_W_OTHER: clone does not hand it
+ * on. */
+static enum gt_wire_why prctl_wires(int op)
 {
     switch (op) {
     case PR_SET_PDEATHSIG:
+    case PR_SET_SYSCALL_USER_DISPATCH:
+        return GT_W_OTHER;
+    case PR_SET_SECCOMP:
+    case PR_SET_NO_NEW_PRIVS:
+        return GT_W_SECCOMP;
     case PR_SET_UNALIGN:
     case PR_SET_FPEMU:
     case PR_SET_FPEXC:
     case PR_SET_KEEPCAPS:
     case PR_SET_ENDIAN:
-    case PR_SET_SECCOMP:
     case PR_SET_TSC:
     case PR_SET_SECUREBITS:
     case PR_CAPBSET_DROP:
     case PR_CAP_AMBIENT:
     case PR_MCE_KILL:
-    case PR_SET_NO_NEW_PRIVS:
     case PR_SET_SPECULATION_CTRL:
     case PR_SET_IO_FLUSHER:
-    case PR_SET_SYSCALL_USER_DISPATCH:
     case PR_SCHED_CORE:
-        return true;
+        return GT_W_PRCTL;
     default:
-        return false;
+        return GT_W_COUNT;
     }
 }
 
@@ -221,8 +225,9 @@ GT_EXPORT int prctl(int op, ...)
     }
     if (g && op == PR_GET_TIMERSLACK && g->attrs.slack)
         return g->attrs.slack;
-    int r = g && prctl_is_of_thread(op) ? CHANGES_THREAD(GT_W_PRCTL, REAL(prctl)(op, a, b, c, d))
-                                        : REAL(prctl)(op, a, b, c, d);
+    enum gt_wire_why why = g ? prctl_wires(op) : GT_W_COUNT;
+    int r = why != GT_W_COUNT ? CHANGES_THREAD(why, REAL(prctl)(op, a, b, c, d))
+                              : REAL(prctl)(op, a, b, c, d);
     if (op == PR_SET_SECCOMP)
         gt_seccomp_set(r);
     return r;
@@ -249,7 +254,7 @@ static enum gt_wire_why wires(long nr, const long *a)
     case SYS_capset:
         return GT_W_CREDENTIALS;
     case SYS_seccomp:
-        return GT_W_PRCTL;
+        return a[0] <= SECCOMP_SET_MODE_FILTER ? GT_W_SECCOMP : GT_W_COUNT;
     case SYS_perf_event_open:
         return a[1] == 0 ? GT_W_OTHER : GT_W_COUNT;
     case SYS_ptrace:
@@ -281,6 +286,21 @@ static int tid_argument(long nr)
     }
 }
 
+static bool syncs_threads(const long *a)
+{
+    return a[0] == SECCOMP_SET_MODE_FILTER && a[1] & SECCOMP_FILTER_FLAG_TSYNC;
+}
+
+/* All kernel threads get the filters of the caller's, and its no_new_privs: then it is like all. */
+static long sync_threads(struct gt_g *g, const long *a)
+{
+    gt_wire_set(g, GT_W_SECCOMP); /* the kernel thread that asks is the one that has them */
+    long r = GT_SYS3(SYS_seccomp, a[0], a[1], a[2]);
+    if (r == 0)
+        gt_wire_clear(g, GT_W_SECCOMP);
+    return r;
+}
+
 #define RESULT(call)                                                                               \
     ({                                                                                             \
         long v_ = (call);                                                                          \
@@ -297,6 +317,8 @@ bool gt_wired_syscall(struct gt_g *g, long nr, const long *args, long *r)
     enum gt_wire_why why = wires(nr, a);
     if (nr == SYS_prctl)
         *r = RESULT(prctl((int)a[0], a[1], a[2], a[3], a[4]));
+    else if (nr == SYS_seccomp && syncs_threads(a))
+        *r = sync_threads(g, a);
     else if (why != GT_W_COUNT)
         *r = CHANGES_THREAD(why, gt_syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
     else if (at >= 0)

@@ -181,6 +181,8 @@ static void g_entry(void)
     gt_goexit(g);
 }
 
+static int newm_heir(struct gt_g *self, struct gt_g *g);
+
 static int g_stack(struct gt_g *g, const struct gt_newproc *np, int tid)
 {
     char *lo, *top;
@@ -256,6 +258,10 @@ int gt_newproc(const struct gt_newproc *np, void **tp)
     t->g = t->owner = g;
     store_rlx(&g->in_rt, 1);
     gt_arch_ctx_init(&g->ctx, g->stack_hi, g->tp, g_entry);
+    if (np->heir && newm_heir(self, g) != 0) {
+        gt_gfree(g);
+        return -EAGAIN;
+    }
     gt_signal_newg(g);
     gt_stat_add(goroutines_created, 1);
     uint64_t live = gt_stat_add(goroutines_live, 1) + 1;
@@ -381,7 +387,7 @@ void gt_mstart(struct gt_m *m)
     gt_cpu_begin(m);
     m_publish(m);
     sub_acqrel(&gt_sched.nstarting, 1); /* pairs with gt_is_own_kthread */
-    if (m->nextp) {
+    if (!m->wiredg && m->nextp) {       /* wired: it is for gt_wire_stop */
         struct gt_p *p = m->nextp;
         m->nextp = NULL;
         m->spinning = m->nextspin;
@@ -458,6 +464,41 @@ int gt_kthread_start(void *(*fn)(void *), void *arg, size_t stack)
     return -r;
 }
 
+/* Starts m's kernel thread.  0 or -errno. */
+static int make_thread(struct gt_m *m)
+{
+    add_acqrel(&gt_sched.nstarting, 1);
+    int r = gt_signal_malloc(m);
+    if (!r)
+        r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
+                ? -EAGAIN
+                : gt_kthread_start(m_thread, m, G0_STACK);
+    if (r)
+        sub_acqrel(&gt_sched.nstarting, 1);
+    return r;
+}
+
+/* An M for g, cloned from the calling goroutine's: it has its namespaces, credentials and filters.
+ * In a runtime section, so that nothing sets the mask meanwhile, which the clone inherits.  The
+ * maker's rule (no runtime lock while a thread is made) holds here too.  0 or -EAGAIN. */
+static int newm_heir(struct gt_g *self, struct gt_g *g)
+{
+    gt_sigset old, quiet = GT_SIG_QUIET;
+    struct gt_m *m = gt_m_alloc();
+    if (!m)
+        return -EAGAIN;
+    m->nextp = NULL;
+    gt_wire_heir(g, m, self);
+    sys_sigprocmask(SIG_SETMASK, &quiet, &old);
+    int r = make_thread(m);
+    sys_sigprocmask(SIG_SETMASK, &old, NULL);
+    if (!r)
+        return 0;
+    gt_wire_no_heir(g, m);
+    put_unused_m(m);
+    return -EAGAIN;
+}
+
 static void *maker(void *arg)
 {
     (void)arg;
@@ -482,14 +523,8 @@ static void *maker(void *arg)
             m->nextp = NULL;
             m->spare = true;
         }
-        add_acqrel(&gt_sched.nstarting, 1);
-        int r = gt_signal_malloc(m);
-        if (!r)
-            r = gt_cfg.maxms && (int)gt_stat_get(ms_made) >= gt_cfg.maxms
-                    ? -EAGAIN
-                    : gt_kthread_start(m_thread, m, G0_STACK);
+        int r = make_thread(m);
         if (r) {
-            sub_acqrel(&gt_sched.nstarting, 1);
             p_without_m(m->nextp, m->nextspin, r);
             m->spare = false;
             put_unused_m(m);

@@ -33,9 +33,11 @@ struct gt_newproc {
     struct gt_attrs attrs;
     uint32_t want;       /* which of them are not an M's default, 1 << enum gt_wire_why */
     bool explicit_sched; /* policy and priority were asked for, not inherited */
+    bool heir;           /* its kernel thread is to be a clone of the caller's */
 };
 /* Makes a goroutine and queues it.  *tp, its thread block and pthread_t, is stored before it can
- * run; when we return it may have ended already.  Errors: -EAGAIN (no memory for a stack), -EINVAL.
+ * run; when we return it may have ended already.  Errors: -EAGAIN (no memory for a stack, no
+ * kernel thread for an heir), -EINVAL.
  */
 int gt_newproc(const struct gt_newproc *np, void **tp);
 /* End of the goroutine's stack, thread block included. */

@@ -20,6 +20,9 @@
  * queue that G was put on later.  A note that is set before M sleeps is found.
  *
  * The number of Ms is not bounded: n wired goroutines have n Ms, as they would without us.
+ *     G made by a wired one whose M has what clone hands on (GT_W_HANDED_ON): born wired, to an M
+ *     that is cloned from that one and starts in gt_wire_stop
+ *
  * Attributes that the kernel can undo (policy, affinity, nice, ioprio) are undone when the
  * goroutine ends; an M with anything else (namespaces, credentials, seccomp) is spoiled.  It does
  * not exit, because signals and io_uring requests may hang on it (PITFALLS 12).
@@ -38,8 +41,6 @@
 _Atomic uint64_t gt_wire_count[GT_W_COUNT];
 struct gt_kattr gt_kattr_default;
 void (*gt_wire_hook)(struct gt_g *g);
-
-#define UNDOABLE (1u << GT_W_POLICY | 1u << GT_W_AFFINITY | 1u << GT_W_NICE | 1u << GT_W_IOPRIO)
 
 /* ---- attributes of the kernel thread ---- */
 
@@ -71,7 +72,7 @@ static bool set_back(uint32_t bits)
         r |= GT_SYS3(SYS_setpriority, PRIO_PROCESS, 0, d->nice);
     if (bits & 1u << GT_W_IOPRIO)
         r |= GT_SYS3(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, d->ioprio);
-    return r == 0 && !(bits & ~(UNDOABLE | 1u << GT_W_MUTEX));
+    return r == 0 && !(bits & ~(GT_W_UNDOABLE | 1u << GT_W_MUTEX));
 }
 
 /* ---- on the goroutine ---- */
@@ -127,6 +128,29 @@ void gt_wire_clear(struct gt_g *g, enum gt_wire_why why)
     g->wire_set &= ~(1u << why);
     leave_m(g);
     gt_rt_leave(g);
+}
+
+static void count_set(const struct gt_g *g, uint64_t by)
+{
+    for (int i = 0; i < GT_W_COUNT; i++)
+        if (g->wire_set >> i & 1)
+            add_rlx(&gt_wire_count[i], by);
+}
+
+void gt_wire_heir(struct gt_g *g, struct gt_m *m, const struct gt_g *by)
+{
+    g->wire_set = by->wire_set & GT_W_HANDED_ON;
+    g->wiredm = m;
+    m->wiredg = g;
+    count_set(g, 1);
+}
+
+void gt_wire_no_heir(struct gt_g *g, struct gt_m *m)
+{
+    count_set(g, (uint64_t)-1);
+    g->wire_set = 0;
+    g->wiredm = NULL;
+    m->wiredg = NULL;
 }
 
 void gt_wire_exit(struct gt_g *g)

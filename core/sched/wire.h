@@ -20,7 +20,8 @@
     X(NAMESPACE, namespace)                                                                        \
     X(FORK, fork) /* holds the C library's lock of streams while it forks */                       \
     X(PRCTL, prctl)                                                                                \
-    X(OTHER, other) /* ptrace, perf_event_open, NUMA policy, a robust list of its own */
+    X(SECCOMP, seccomp) /* a filter of its own, or no_new_privs */                                 \
+    X(OTHER, other)     /* ptrace, perf_event_open, NUMA policy, a robust list, PDEATHSIG */
 enum gt_wire_why {
 #define X(id, name) GT_W_##id,
     GT_WIRE_REASONS(X)
@@ -53,6 +54,17 @@ static inline bool gt_wire_is_set(const struct gt_g *g, enum gt_wire_why why)
 /* The goroutine ends, in a runtime section: its M gets back what all have, or is never used again.
  */
 void gt_wire_exit(struct gt_g *g);
+
+/* What the kernel's clone hands on to a new thread and no other kernel thread has. */
+#define GT_W_HANDED_ON                                                                             \
+    (1u << GT_W_CREDENTIALS | 1u << GT_W_NAMESPACE | 1u << GT_W_PRCTL | 1u << GT_W_SECCOMP)
+/* What the kernel can undo. */
+#define GT_W_UNDOABLE                                                                              \
+    (1u << GT_W_POLICY | 1u << GT_W_AFFINITY | 1u << GT_W_NICE | 1u << GT_W_IOPRIO)
+/* g, which has not run, is wired to m, whose kernel thread is about to be cloned from by's. */
+void gt_wire_heir(struct gt_g *g, struct gt_m *m, const struct gt_g *by);
+/* ... and could not be. */
+void gt_wire_no_heir(struct gt_g *g, struct gt_m *m);
 
 /* Another thread wants the goroutine to take over what it has written into g->want: gt_wire_hook
  * runs on it as soon as it looks. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A process that confines itself to the calls of its own list and then makes threads: what is not
- * on the list ends it.  The list: what libc needs for threads, locks, pipes, memory and abort. */
+ * on the list ends it.  One thread of several: what is not is refused.  The list: what libc
+ * needs for threads, locks, pipes, memory and abort. */
 #include "proc.h"
 
 #include <linux/audit.h>
@@ -71,14 +72,17 @@ static void *adds(void *arg)
     return arg;
 }
 
-static void threads(void)
+static void start(pthread_t *t)
 {
-    pthread_t t[THREADS];
-    static char bytes[THREADS * EACH];
-
     sum = 0;
     for (int i = 0; i < THREADS; i++)
         t[i] = go(adds, NULL);
+}
+
+static void finish(pthread_t *t)
+{
+    static char bytes[THREADS * EACH];
+
     CHECK(write(to[1], bytes, sizeof bytes) == sizeof bytes);
     pthread_mutex_lock(&lock);
     while (sum < THREADS * EACH)
@@ -86,6 +90,14 @@ static void threads(void)
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < THREADS; i++)
         reap(t[i]);
+}
+
+static void threads(void)
+{
+    pthread_t t[THREADS];
+
+    start(t);
+    finish(t);
 }
 
 static void confine(int by_prctl)
@@ -128,11 +140,32 @@ static void by_threads_child(void)
     threads();
 }
 
+/* One of threads that run already; what is not on its list is refused. */
+static int later_child(void)
+{
+    pthread_t t[THREADS];
+
+    start(t);
+    list[sizeof list / sizeof *list - 1].k = SECCOMP_RET_ERRNO | EPERM;
+    confine(0);
+    EQ(syscall(SYS_getppid), -1);
+    EQ(errno, EPERM);
+    finish(t);
+    threads();
+    return 5;
+}
+
+static void later(void)
+{
+    EQ(in_child(later_child), 5);
+}
+
 int main(void)
 {
     EQ(pipe(to), 0);
     CASE(by_prctl);
     CASE(by_syscall);
     CASE(by_threads_child);
+    CASE(later);
     return 0;
 }
