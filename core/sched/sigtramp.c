@@ -318,9 +318,9 @@ void gt_sig_tramp(int sig, siginfo_t *si, void *uc)
         return;
     }
     struct gt_sigact a = gt_act_taken(sig);
-    if (gt_act_is_fn(a.handler) || gt_sig_timer_owner(si)) {
+    if (gt_act_is_fn(a.handler) || gt_sig_timer_owner(si))
         gt_sig_took(g, sig, si, uc, &a);
-    } else if (a.handler == (void *)SIG_DFL && (GT_SIG_CRASH & GT_SIGBIT(sig)))
+    else if (a.handler == (void *)SIG_DFL && (GT_SIG_CRASH & GT_SIGBIT(sig)))
         gt_dump_crash(sig, si, uc);
     else
         gt_act_default(&a, sig);
