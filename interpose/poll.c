@@ -474,11 +474,14 @@ static long epoll_until(struct gt_g *g, const struct epoll_args *a)
 
 static long epoll_sit(struct gt_g *g, const struct epoll_args *a)
 {
+    struct gt_pollfd *pd = gt_netpoll_peek(a->ep);
+    if (pd)
+        gt_netpoll_sit(pd, a->ep);
     long r = epoll_kernel(g, a);
     add_rlx(&epoll_in_kernel, -1);
     /* what it left in the set is news to those who park on it: the kernel tells only its own
      * sleepers */
-    struct gt_pollfd *pd = r > 0 ? gt_netpoll_peek(a->ep) : NULL;
+    pd = r > 0 ? gt_netpoll_peek(a->ep) : NULL;
     if (pd)
         gt_netpoll_pass(pd, GT_POLL_READ);
     return r;

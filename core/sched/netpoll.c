@@ -39,6 +39,7 @@
 #define NEVENTS 128
 #define EVENTS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define OLD_MS  100
+#define SITS    8
 
 #define TAG_BREAK UINT64_MAX
 #define TAG_CLOCK (UINT64_MAX - 1)
@@ -303,6 +304,22 @@ void gt_netpoll_again(struct gt_pollfd *pd, enum gt_polldir d)
     wake_io(pd, d, true);
 }
 
+void gt_netpoll_sit(struct gt_pollfd *pd, int fd)
+{
+    uint8_t n = load_rlx(&pd->sits);
+    if (n > SITS)
+        return;
+    store_rlx(&pd->sits, (uint8_t)(n + 1));
+    if (n < SITS)
+        return;
+    gt_lock(&pd->lock, GT_RANK_PD);
+    if (pd->fd == fd && pd->registered && !pd->waiters) {
+        sys_epoll_ctl(N.epfd, EPOLL_CTL_DEL, fd, NULL);
+        pd->registered = false; /* the next who parks on it registers it again */
+    }
+    gt_unlock(&pd->lock, GT_RANK_PD);
+}
+
 static void forget(struct gt_pollwait *w)
 {
     gt_lock(&w->pd->lock, GT_RANK_PD);
@@ -329,6 +346,7 @@ int gt_netpoll_wait(struct gt_pollfd *pd, enum gt_polldir d, uint32_t seq, int64
     w.pk = gt_parker_self();
     w.ticket = gt_park_begin(w.pk);
     enqueue(pd, &w);
+    store_rlx(&pd->sits, 0);
     gt_unlock(&pd->lock, GT_RANK_PD);
     add_acqrel(&N.waiters, 1);
     enum gt_wake o = gt_park(w.pk, w.ticket, why, when, GT_PARK_INTR);
@@ -362,8 +380,10 @@ int gt_netpoll_wait_many(struct gt_pollreq *req, int n, int64_t when)
         for (int d = 0; r == 0 && d < 2; d++)
             if ((q->dirs & 1u << d) && load_acq(&q->pd->seq[d]) != q->seq[d])
                 r = 1; /* it moved: look again */
-        if (r == 0)
+        if (r == 0) {
             enqueue(q->pd, w);
+            store_rlx(&q->pd->sits, 0);
+        }
         gt_unlock(&q->pd->lock, GT_RANK_PD);
         if (r)
             break;

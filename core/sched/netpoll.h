@@ -69,6 +69,7 @@ struct gt_pollfd {
     uint32_t slot, gen;       /* PD lock; the event tag */
     bool registered;          /* PD lock: EPOLL_CTL_ADD was done for this generation */
     bool unpollable;          /* epoll said EPERM */
+    _Atomic uint8_t sits;     /* waits in the kernel since somebody parked on it; hint, relaxed */
     _Atomic uint32_t hup;     /* RDHUP/HUP/ERR was seen: no "drained" shortcut any more */
     _Atomic uint64_t drained; /* gen << 32 | seq[READ] at which a read of TCP found the queue empty;
                                 hint, relaxed, written by the I/O layer, compared with both */
@@ -93,6 +94,9 @@ void gt_netpoll_pass_slow(struct gt_pollfd *pd, enum gt_polldir d);
 /* What is waited for has come without an edge: as one, for one I/O waiter.  In a
  * runtime section, or off a goroutine. */
 void gt_netpoll_again(struct gt_pollfd *pd, enum gt_polldir d);
+/* Somebody is about to wait for fd in the kernel.  After some such waits and no other it is not
+ * registered any more: each event would wake the poller, too, for nobody. */
+void gt_netpoll_sit(struct gt_pollfd *pd, int fd);
 static inline void gt_netpoll_pass(struct gt_pollfd *pd, enum gt_polldir d)
 {
     if (unlikely(__atomic_load_n(&pd->waiters, __ATOMIC_RELAXED) != NULL))

@@ -508,6 +508,22 @@ static bool regain(struct gt_m *m, bool spinning)
     return true;
 }
 
+/* One that waited for a descriptor which is ready, the others queued; NULL: none, or somebody waits
+ * in the poller for them. */
+static struct gt_g *poll_now(void)
+{
+    if (!gt_netpoll_inited() || !gt_netpoll_waiters() || !load_rlx(&gt_sched.lastpoll))
+        return NULL;
+    struct gt_g *g = gt_netpoll(0);
+    if (!g)
+        return NULL;
+    struct gt_g *rest = g->schedlink;
+    g->schedlink = NULL;
+    gt_injectglist(rest);
+    store_rlx(&g->status, GT_G_READY);
+    return g;
+}
+
 /* The first half: everything that needs no sleep.  NULL: nothing. */
 static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
 {
@@ -522,21 +538,17 @@ static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
     }
     if (load_rlx(&p->schedtick) % 61 == 0 && (g = globrunqget(p, 1)) != NULL)
         return g;
+    /* nor must those who yield to each other keep out who waits for a descriptor, until sysmon
+     * comes by */
+    if (load_rlx(&p->schedtick) % 61 == 30 && (g = poll_now()) != NULL)
+        return g;
     /* two that hand over to each other through runnext must not keep the ring waiting for ever */
     if (load_rlx(&p->schedtick) % 32 == 31 && (g = ring_get(p)) != NULL)
         return g;
     if ((g = gt_runqget(p)) != NULL || (g = globrunqget(p, 0)) != NULL)
         return g;
-    if (gt_netpoll_inited() && gt_netpoll_waiters() && load_rlx(&gt_sched.lastpoll)) {
-        g = gt_netpoll(0);
-        if (g) {
-            struct gt_g *rest = g->schedlink;
-            g->schedlink = NULL;
-            gt_injectglist(rest);
-            store_rlx(&g->status, GT_G_READY);
-            return g;
-        }
-    }
+    if ((g = poll_now()) != NULL)
+        return g;
     m->cpu_idle = true;
     uint32_t busy = (uint32_t)gt_sched.nprocs - load_seq(&gt_sched.npidle);
     if (m->spinning || 2 * load_seq(&gt_sched.nmspinning) < busy) {
