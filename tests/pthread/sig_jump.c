@@ -74,7 +74,7 @@ static void w_join(void)
 
 static void w_nanosleep(void)
 {
-    struct timespec t = {20, 0};
+    struct timespec t = {600, 0};
 
     nanosleep(&t, NULL);
 }
@@ -108,7 +108,7 @@ static void (*const waits[])(void) = {w_read,  w_poll,       w_select,  w_epoll,
                                       w_sem,   w_lock,       w_join,    w_nanosleep,
                                       w_pause, w_sigsuspend, w_waitpid, w_loop};
 
-static int ready, jumped;
+static int ready, jumped, over;
 
 static void *victim(void *arg)
 {
@@ -130,7 +130,7 @@ static void *victim(void *arg)
 
 static void *sleeps(void *arg)
 {
-    pause_ms(1500);
+    await(&over, 1);
     return arg;
 }
 
@@ -162,6 +162,7 @@ static void out_of_every_wait(void)
         reap(t);
     }
     /* all of it still works */
+    bump(&over);
     CHECK(reap(sleeper) == &sem);
     pthread_mutex_unlock(&lock);
     EQ(pthread_mutex_trylock(&lock), 0);
