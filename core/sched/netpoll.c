@@ -39,7 +39,7 @@
 #define NEVENTS 128
 #define EVENTS  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define OLD_MS  100
-#define SITS    8
+#define SITS    8 /* waits in the kernel: from then on it is not registered */
 
 #define TAG_BREAK UINT64_MAX
 #define TAG_CLOCK (UINT64_MAX - 1)
@@ -214,6 +214,7 @@ static void enqueue(struct gt_pollfd *pd, struct gt_pollwait *w)
     struct gt_pollwait *first = pd->waiters;
     w->pd = pd;
     w->queued = true;
+    store_rlx(&pd->sits, 0);
     if (first) { /* a ring, oldest first */
         w->next = first;
         w->prev = first->prev;
@@ -346,7 +347,6 @@ int gt_netpoll_wait(struct gt_pollfd *pd, enum gt_polldir d, uint32_t seq, int64
     w.pk = gt_parker_self();
     w.ticket = gt_park_begin(w.pk);
     enqueue(pd, &w);
-    store_rlx(&pd->sits, 0);
     gt_unlock(&pd->lock, GT_RANK_PD);
     add_acqrel(&N.waiters, 1);
     enum gt_wake o = gt_park(w.pk, w.ticket, why, when, GT_PARK_INTR);
@@ -380,10 +380,8 @@ int gt_netpoll_wait_many(struct gt_pollreq *req, int n, int64_t when)
         for (int d = 0; r == 0 && d < 2; d++)
             if ((q->dirs & 1u << d) && load_acq(&q->pd->seq[d]) != q->seq[d])
                 r = 1; /* it moved: look again */
-        if (r == 0) {
+        if (r == 0)
             enqueue(q->pd, w);
-            store_rlx(&q->pd->sits, 0);
-        }
         gt_unlock(&q->pd->lock, GT_RANK_PD);
         if (r)
             break;

@@ -538,7 +538,7 @@ static struct gt_g *find_now(struct gt_m *m, int64_t *now, int64_t *until)
     }
     if (load_rlx(&p->schedtick) % 61 == 0 && (g = globrunqget(p, 1)) != NULL)
         return g;
-    /* nor must those who yield to each other keep out who waits for a descriptor, until sysmon
+    /* those who yield to each other must not keep out who waits for a descriptor, until sysmon
      * comes by */
     if (load_rlx(&p->schedtick) % 61 == 30 && (g = poll_now()) != NULL)
         return g;

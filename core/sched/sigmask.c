@@ -43,7 +43,7 @@ void gt_signal_sysmon(void)
 void gt_signal_watch(bool on)
 {
     store_rel(&S.watching, on);
-    add_acqrel(&S.mask_want, 1);
+    gt_sigmask_changed();
 }
 
 void gt_sigmask_changed(void)

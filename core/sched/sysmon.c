@@ -148,12 +148,12 @@ static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
     struct gt_g *g = load_acq(&m->curg);
     if (!g)
         return FOUND_NOTHING;
-    if (g->unannounced >= 2) { /* not this time: it gets the rest of its slice */
-        g->unannounced = 0;
+    bool slept = g->unannounced >= 2;
+    g->unannounced = 0;
+    if (slept) { /* not this time: it gets the rest of its slice */
         p->seen_when = now - SLICE_SLEEP;
         return FOUND_NOTHING;
     }
-    g->unannounced = 0;
     int64_t given = slice(p, w, now);
     or_acqrel(&g->attention, GT_ATT_PREEMPT);
     if (!gt_cfg.asyncpreemptoff && load_rlx(&g->in_rt) == 0) {

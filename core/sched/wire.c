@@ -7,6 +7,8 @@
  * the M runs nobody else.  It needs a P like all others.
  *
  *     G free, M free --gt_wire, gt_wire_set: g->wiredm = m, m->wiredg = g--> wired (n uses, set)
+ *     M new, G made by a wired one that has what clone hands on (GT_W_HANDED_ON) --gt_wire_heir:
+ *         M is cloned from that one's, and starts in gt_wire_stop--> wired
  *     wired --gt_unwire, gt_wire_clear: no use and no bit left--> both free
  *     wired --exit--> M free, set back to gt_kattr_default;  or SPOILED: asleep for ever
  *
@@ -16,13 +18,11 @@
  *                  |   M2 dequeues G: M2's P is m->nextp, the note is set (gt_wire_start)
  *                  +--------------------------------+      M2 goes to rest without a P
  *
- * The pair is written by G on M only, so neither needs a lock: whoever dequeues G got it from a
- * queue that G was put on later.  A note that is set before M sleeps is found.
+ * The pair is written by G on M only, or before both exist for others, so neither needs a lock:
+ * whoever dequeues G got it from a queue that G was put on later.  A note that is set before M
+ * sleeps is found.
  *
  * The number of Ms is not bounded: n wired goroutines have n Ms, as they would without us.
- *     G made by a wired one whose M has what clone hands on (GT_W_HANDED_ON): born wired, to an M
- *     that is cloned from that one and starts in gt_wire_stop
- *
  * Attributes that the kernel can undo (policy, affinity, nice, ioprio) are undone when the
  * goroutine ends; an M with anything else (namespaces, credentials, seccomp) is spoiled.  It does
  * not exit, because signals and io_uring requests may hang on it (PITFALLS 12).
