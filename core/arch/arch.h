@@ -52,6 +52,9 @@ uintptr_t gt_arch_uc_sp(const void *uc);
  * others there, and, *saved, how many of those that a call preserves. */
 #define GT_ARCH_NREGS 16
 unsigned gt_arch_uc_changed(const void *uc, uintptr_t seen[GT_ARCH_NREGS], unsigned *saved);
+/* Does the code around pc hold the instruction by which a loop tells the CPU that it spins?  Only
+ * on a goroutine; false where the text cannot be read. */
+bool gt_arch_spins_at(uintptr_t pc);
 
 /* Arranges that the interrupted context continues with a call of gt_sigentry_<what>: copies the
  * kernel's frame (uc, with its extended state) below sp (sp = stack to use, already beyond the red

@@ -139,6 +139,14 @@ static bool cancels_here(const struct gt_g *g)
            ((load_rlx(&g->cancel) & GT_CANCEL_ASYNC) || gt_tcb_in_point(gt_arch_get_tp()));
 }
 
+/* A loop that says so spins, whatever is in its registers: one at a barrier counts its rounds, and
+ * has been called anew since the last time (libgomp's). */
+static void note_spin(struct gt_g *g)
+{
+    if (load_rlx(&g->spins) < 2 && gt_arch_spins_at(g->spin_pc))
+        store_rlx(&g->spins, 2);
+}
+
 /* What the interrupted goroutine runs: handlers, a yield, an asynchronous cancellation. */
 static void injected(struct gt_sigframe *f)
 {
@@ -149,6 +157,7 @@ static void injected(struct gt_sigframe *f)
     for (;;) {
         if (!depth && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
             gt_stat_add(preemptions, 1);
+            note_spin(g);
             g->nivcsw += gt_gosched(g);
         }
         if (!depth && (load_rlx(&g->attention) & GT_ATT_WIRE))

@@ -112,11 +112,12 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
 
 /* How long a goroutine may run unseen.  With others behind it, queued or with a deadline that has
  * passed, about as long as the kernel would give it; and much shorter when it was found at the same
- * place each time, with the same in its registers: a thread that spins for one that waits for its P
- * costs a whole slice for each hand-over (redis' I/O threads with one P).  A loop that works has
- * other registers each time; short slices would only cost it what it has in the CPU's caches.
- * One that was found asleep each time sleeps most likely again: libgomp's threads at a barrier wait
- * by futex calls of their own instructions, and the next in line would wait for each in turn. */
+ * place each time, with the same in its registers, or in a loop that says so (pause): a thread that
+ * spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O threads
+ * with one P).  A loop that works has other registers each time; short slices would only cost it
+ * what it has in the CPU's caches. One that was found asleep each time sleeps most likely again:
+ * libgomp's threads at a barrier wait by futex calls of their own instructions, and the next in
+ * line would wait for each in turn. */
 static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
 {
     if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) && gt_timer_first() > now)

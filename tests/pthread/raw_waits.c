@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Many threads that meet again and again at a barrier which waits by a futex call of the program's
  * own instructions, where no library sees it, as those of OpenMP do.  Between two meetings some
- * sleep, some compute, some allocate: each has to get on while all the others wait unseen. */
+ * sleep, some compute, some allocate: each has to get on while all the others wait unseen, asleep
+ * or, for a while, in a loop that says to the CPU that it spins. */
 #include "tap.h"
 #include <limits.h>
 #include <linux/futex.h>
@@ -9,7 +10,7 @@
 
 enum { THREADS = 16, ROUNDS = 24 };
 
-static int arrived, round_no;
+static int arrived, round_no, members, spins;
 static long sums[THREADS];
 static int errnos_kept;
 
@@ -29,12 +30,14 @@ static void meet(void)
 {
     int now = __atomic_load_n(&round_no, __ATOMIC_ACQUIRE);
 
-    if (__atomic_add_fetch(&arrived, 1, __ATOMIC_ACQ_REL) == THREADS) {
+    if (__atomic_add_fetch(&arrived, 1, __ATOMIC_ACQ_REL) == members) {
         __atomic_store_n(&arrived, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&round_no, now + 1, __ATOMIC_RELEASE);
         raw_futex(&round_no, FUTEX_WAKE_PRIVATE, INT_MAX);
         return;
     }
+    for (int i = 0; i < spins && __atomic_load_n(&round_no, __ATOMIC_ACQUIRE) == now; i++)
+        __builtin_ia32_pause();
     while (__atomic_load_n(&round_no, __ATOMIC_ACQUIRE) == now)
         raw_futex(&round_no, FUTEX_WAIT_PRIVATE, now);
 }
@@ -66,7 +69,7 @@ static void *member(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         work(me, i);
         meet();
-        EQ(sums[(me + 1) % THREADS], (long)i * (i + 1) / 2);
+        EQ(sums[(me + 1) % members], (long)i * (i + 1) / 2);
         meet();
     }
     if (errno == 100 + me)
@@ -74,20 +77,35 @@ static void *member(void *arg)
     return NULL;
 }
 
-static void meetings(void)
+static void meetings(int n, int spin)
 {
     pthread_t t[THREADS];
 
-    for (long i = 0; i < THREADS; i++)
+    members = n;
+    spins = spin;
+    round_no = errnos_kept = 0;
+    memset(sums, 0, sizeof(sums));
+    for (long i = 0; i < n; i++)
         t[i] = go(member, (void *)i);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < n; i++)
         reap(t[i]);
     EQ(round_no, 2 * ROUNDS);
-    EQ(errnos_kept, THREADS);
+    EQ(errnos_kept, n);
+}
+
+static void asleep(void)
+{
+    meetings(THREADS, 0);
+}
+
+static void spinning(void)
+{
+    meetings(3, 100000);
 }
 
 int main(void)
 {
-    CASE(meetings);
+    CASE(asleep);
+    CASE(spinning);
     return 0;
 }

@@ -103,6 +103,20 @@ unsigned gt_arch_uc_changed(const void *uc, uintptr_t seen[GT_ARCH_NREGS], unsig
     return changed;
 }
 
+bool gt_arch_spins_at(uintptr_t pc)
+{
+    enum {
+        AROUND = 16
+    }; /* bytes to each side: a loop of one load and one compare, and a counter */
+    uint8_t text[2 * AROUND];
+    if (!gt_arch_copy_user(text, (const void *)(pc - AROUND), sizeof(text)))
+        return false;
+    for (unsigned i = 0; i + 1 < sizeof(text); i++)
+        if (text[i] == 0xf3 && text[i + 1] == 0x90) /* pause */
+            return true;
+    return false;
+}
+
 /* Bytes of the floating-point and extended state that the kernel saved. */
 static size_t xstate_size(const void *fp)
 {
