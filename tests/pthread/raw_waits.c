@@ -6,6 +6,7 @@
 #include "tap.h"
 #include <limits.h>
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 enum { THREADS = 16, ROUNDS = 24 };
@@ -103,9 +104,46 @@ static void spinning(void)
     meetings(3, 100000);
 }
 
+/* What spins need not have text on both sides of it, nor text that can be read where the CPU has
+ * keys for pages: a loop of generated code at the start of a page that stands alone. */
+static void *look_at_page(void *page)
+{
+    int (*until_set)(int *) = (int (*)(int *))(uintptr_t)page;
+    return (void *)(long)until_set(&round_no);
+}
+
+static void lonely_page(void)
+{
+    static const uint8_t loop[] = {0x8b, 0x07, /* mov (%rdi),%eax */
+                                   0x85, 0xc0, /* test %eax,%eax */
+                                   0x74, 0xfa, /* je back */
+                                   0xc3};      /* ret */
+    size_t ps = (size_t)sysconf(_SC_PAGESIZE);
+    char *p = mmap(NULL, 3 * ps, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_t t[2];
+
+    CHECK(p != MAP_FAILED);
+    EQ(mprotect(p + ps, ps, PROT_READ | PROT_WRITE), 0);
+    memcpy(p + ps, loop, sizeof(loop));
+    EQ(mprotect(p + ps, ps, PROT_EXEC), 0);
+    round_no = 0;
+    for (int i = 0; i < 2; i++)
+        t[i] = go(look_at_page, p + ps);
+    for (int i = 0; i < 20; i++) /* each yield waits for both of them, with one P */
+        sched_yield();
+    __atomic_store_n(&round_no, 7, __ATOMIC_RELEASE);
+    for (int i = 0; i < 2; i++) {
+        void *r;
+        EQ(pthread_join(t[i], &r), 0);
+        EQ((long)r, 7);
+    }
+    EQ(munmap(p, 3 * ps), 0);
+}
+
 int main(void)
 {
     CASE(asleep);
     CASE(spinning);
+    CASE(lonely_page);
     return 0;
 }
