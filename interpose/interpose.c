@@ -71,6 +71,19 @@ static void resolve_os(void)
     r->resp_here = resp_here;
 }
 
+/* Name and version (empty: the default one) of each slot of gt_real, in its order.  Text, and a
+ * loop over it: as one call after the other they were the largest function of the object, 20 KiB
+ * that every process touches. */
+static const char slots[] =
+#pragma push_macro("NULL")
+#undef NULL
+#define NULL                          ""
+#define X(ret, name, params, version) #name "\0" version "\0"
+#include "interpose/symbols.def"
+#undef X
+#pragma pop_macro("NULL")
+    ;
+
 /* Should a look-up allocate after all, the allocator may call us (jemalloc makes a key): what
  * allocators need comes first, and a call from within finds it there. */
 void gt_real_resolve(void)
@@ -85,9 +98,12 @@ void gt_real_resolve(void)
     gt_real.__register_atfork =
         (__typeof__(gt_real.__register_atfork))find("__register_atfork", NULL);
     resolve_os();
-#define X(ret, name, params, version) gt_real.name = (__typeof__(gt_real.name))find(#name, version);
-#include "interpose/symbols.def"
-#undef X
+    const char *name = slots;
+    for (size_t i = 0; i < sizeof(gt_real) / sizeof(void *); i++) {
+        const char *version = name + gt_strlen(name) + 1;
+        ((void **)&gt_real)[i] = find(name, *version ? version : NULL);
+        name = version + gt_strlen(version) + 1;
+    }
     gt_real_ready = true;
 }
 
