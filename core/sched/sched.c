@@ -711,10 +711,12 @@ static struct gt_g *gosched_g0(struct gt_m *m, struct gt_g *g)
     g->m = NULL;
     store_rel(&g->status, GT_G_READY);
     g->schedlink = NULL;
-    if (load_seq(&gt_sched.runqsize)) /* behind those who wait there: they have no other way in */
-        gt_globrunqput(g, 1);
-    else
-        gt_runqput(m->p, g, false);
+    /* before it one of those who wait in the global queue: they have no other way in while this one
+     * is never empty, and g is to stay where the caches know it */
+    struct gt_g *first = globrunqget(m->p, 1);
+    if (first)
+        gt_runqput(m->p, first, false);
+    gt_runqput(m->p, g, false);
     return NULL;
 }
 
@@ -726,6 +728,39 @@ bool gt_gosched(struct gt_g *g)
         return false;
     gt_mcall(g, gosched_g0);
     return true;
+}
+
+/* Do only goroutines wait for this P that were taken from theirs when their turns were up? */
+static bool only_spent_wait(struct gt_p *p)
+{
+    uint32_t h = load_acq(&p->head), t = load_rlx(&p->tail);
+    if (h == t || load_rlx(&p->runnext) || load_seq(&gt_sched.runqsize) ||
+        gt_timer_first() <= gt_nanotime())
+        return false;
+    for (; h != t; h++) /* one that a thief takes meanwhile is still a struct gt_g */
+        if (!load_rlx(&load_rlx(&p->runq[h % GT_RUNQ])->spent))
+            return false;
+    return true;
+}
+
+bool gt_turn_goes_on(struct gt_g *g)
+{
+    struct gt_p *p = g->m->p;
+    uint32_t tick = load_rlx(&p->schedtick);
+    if (g->turn != tick)
+        g->heard = 0;
+    g->turn = tick;
+    return ++g->heard < GT_TURNS && load_rlx(&g->spins) < 2 && only_spent_wait(p);
+}
+
+void gt_preempted(struct gt_g *g)
+{
+    if (gt_turn_goes_on(g))
+        return;
+    gt_stat_add(preemptions, 1);
+    store_rlx(&g->spent, true);
+    g->nivcsw += gt_gosched(g);
+    store_rlx(&g->spent, false);
 }
 
 void gt_yield(struct gt_g *g)

@@ -138,6 +138,9 @@ bool gt_park_wake(struct gt_parker *pk, uint64_t ticket, enum gt_wake outcome);
 void gt_goready(struct gt_g *g, bool next);
 /* Lets others run; false when nobody else was there to run. */
 bool gt_gosched(struct gt_g *g);
+/* sysmon has asked for it: lets others run, or goes on. */
+void gt_preempted(struct gt_g *g);
+#define GT_TURNS 5 /* a turn is Go's 10 ms, and sysmon asks every 2 */
 /* Goes through the scheduler in any case. */
 void gt_yield(struct gt_g *g);
 

@@ -45,6 +45,11 @@ bool gt_runqempty(struct gt_p *p);
 struct gt_g *gt_runqsteal(struct gt_p *p, struct gt_p *victim, bool runnext);
 void gt_globrunqput(struct gt_g *list, uint32_t n);
 void gt_injectglist(struct gt_g *list);
+/* Goroutines that only compute change places as seldom as in Go: each change costs them what they
+ * have in the CPU's caches, with 1 MiB of cache and a mix of allocations as much as 1 ms.  False
+ * when g's turn has been as long as that, when somebody waits who was woken, and when g spins, as
+ * who waits may be whom it spins for.  The caller owns g's P; counts as having been asked. */
+bool gt_turn_goes_on(struct gt_g *g);
 void gt_wakep(void);
 bool gt_startm(struct gt_p *p, bool spinning);
 void gt_handoffp(struct gt_p *p);

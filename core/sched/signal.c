@@ -198,10 +198,8 @@ static void attend(struct gt_g *g, bool yields)
     const uint32_t mine = GT_ATT_SIGNAL | (yields ? GT_ATT_PREEMPT | GT_ATT_WIRE : 0);
     while (load_rlx(&g->attention) & mine) {
         gt_rt_enter(g);
-        if (yields && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
-            gt_stat_add(preemptions, 1);
-            g->nivcsw += gt_gosched(g);
-        }
+        if (yields && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT))
+            gt_preempted(g);
         if (yields && (load_rlx(&g->attention) & GT_ATT_WIRE))
             gt_wire_attend(g);
         if (load_rlx(&g->attention) & GT_ATT_SIGNAL)

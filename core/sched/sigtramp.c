@@ -156,9 +156,8 @@ static void injected(struct gt_sigframe *f)
     gt_rt_entered(g);
     for (;;) {
         if (!depth && (and_acqrel(&g->attention, ~GT_ATT_PREEMPT) & GT_ATT_PREEMPT)) {
-            gt_stat_add(preemptions, 1);
             note_spin(g);
-            g->nivcsw += gt_gosched(g);
+            gt_preempted(g);
         }
         if (!depth && (load_rlx(&g->attention) & GT_ATT_WIRE))
             gt_wire_attend(g);

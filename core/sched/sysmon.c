@@ -30,14 +30,17 @@
 #define TICK_MIN     (20 * GT_US)
 #define TICK_MAX     (10 * GT_MS)
 #define SLICE        (10 * GT_MS)
-#define SLICE_SHARED (2 * GT_MS)
+#define SLICE_SHARED (SLICE / GT_TURNS)
 #define SLICE_SPIN   (200 * GT_US)
 #define SLICE_SLEEP  (100 * GT_US)
 #define RETRY        (200 * GT_US) /* after a preemption that may have been refused */
 #define IDLE_SLEEP   (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
+#define EXPECTED 8 /* looks in vain, before sleepers without notice are not expected any more */
+
 static struct {
     struct gt_unannounced at[GT_UNANNOUNCED];
+    int expected; /* counts down from EXPECTED since one was found */
 } U;
 
 const struct gt_unannounced *gt_sysmon_unannounced(void)
@@ -111,20 +114,21 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
 }
 
 /* How long a goroutine may run unseen.  With others behind it, queued or with a deadline that has
- * passed, about as long as the kernel would give it; and much shorter when it was found at the same
+ * passed, half as long as the kernel would give it: it is asked then, and goes on when nobody is
+ * behind it who was woken (gt_preempted).  And much shorter when it was found at the same
  * place each time, with the same in its registers, or in a loop that says so (pause): a thread that
  * spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O threads
  * with one P).  A loop that works has other registers each time; short slices would only cost it
- * what it has in the CPU's caches. One that was found asleep each time sleeps most likely again:
- * libgomp's threads at a barrier wait by futex calls of their own instructions, and the next in
- * line would wait for each in turn. */
+ * what it has in the CPU's caches.  Where one was found asleep others will be soon, and itself
+ * again: libgomp's threads at a barrier wait by futex calls of their own instructions, and the next
+ * in line would wait for each in turn.  So the first look is early then. */
 static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
 {
     if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) && gt_timer_first() > now)
         return SLICE;
     struct gt_m *m = m_of(GT_PW_M(w));
     struct gt_g *g = m ? load_acq(&m->curg) : NULL;
-    if (g && g->unannounced >= 2)
+    if (!p->looked && (U.expected || (g && g->unannounced >= 2)))
         return SLICE_SLEEP;
     return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
 }
@@ -142,17 +146,27 @@ static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
     if (!m)
         return FOUND_NOTHING;
     char st = gt_kthread_state(m->ktid);
-    if (st == 'S' || st == 'D')
-        return claim(p, w, m) ? FOUND_P : FOUND_NOTHING;
+    if (st == 'S' || st == 'D') {
+        if (!claim(p, w, m))
+            return FOUND_NOTHING;
+        U.expected = EXPECTED;
+        return FOUND_P;
+    }
     if (gt_sched_idle() && gt_timer_first() > now && !gt_netpoll_waiters())
         return FOUND_NOTHING; /* nobody would profit */
     struct gt_g *g = load_acq(&m->curg);
     if (!g)
         return FOUND_NOTHING;
-    bool slept = g->unannounced >= 2;
+    if (p->asked && !(load_rlx(&g->attention) & GT_ATT_PREEMPT)) { /* it has heard, and goes on */
+        p->asked = false;
+        return FOUND_NOTHING;
+    }
+    bool early = !p->looked && (U.expected || g->unannounced >= 2);
     g->unannounced = 0;
-    if (slept) { /* not this time: it gets the rest of its slice */
+    if (early) { /* not asleep this time: it gets the rest of its slice */
+        p->looked = true;
         p->seen_when = now - SLICE_SLEEP;
+        U.expected -= U.expected > 0;
         return FOUND_NOTHING;
     }
     int64_t given = slice(p, w, now);
@@ -161,6 +175,7 @@ static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
         gt_send_preempt(m);
         /* refused where it is in a library that may hold a lock: ask again soon */
         p->seen_when = now - given + RETRY;
+        p->asked = true;
     }
     return given == SLICE_SPIN ? FOUND_P : FOUND_BUSY;
 }
@@ -207,6 +222,7 @@ static enum found look_at(struct gt_p *p, int64_t now)
         p->turn_when = now;
     if (!stays) {
         p->seen_when = now;
+        p->asked = p->looked = false;
         return turn ? end_turn(p, w, now) : FOUND_NOTHING;
     }
     if (state == GT_P_CALL)

@@ -161,6 +161,10 @@ struct gt_g {
     _Atomic uint32_t spins; /* so often in a row about alike: it may be spinning for one that waits
                                for its P; sysmon reads */
     uint32_t unannounced;   /* so often in a row was it found blocked without notice: sysmon */
+    uint32_t turn, heard;   /* its P's schedtick, and how often it has gone on in that turn though
+                               it was asked to let others run: owner */
+    _Atomic bool spent; /* it is queued because its turn was up: stored before it is queued, read
+                           by who owns the queue and finds it there (runq, release) */
     bool is_g0;
     /* wiring: see wire.c */
     struct gt_m *wiredm;   /* it runs on this M only; NULL: anywhere.  Owner */
@@ -253,6 +257,8 @@ struct gt_p {
     uint32_t seen_seq;
     int64_t turn_when; /* since when it was seen_tick, and both */
     int64_t seen_when;
+    bool asked;  /* its goroutine, by a signal, since seen_when */
+    bool looked; /* early, and it was not asleep, since it was seen first in this turn */
 };
 
 struct gt_m {

@@ -443,6 +443,49 @@ START_TEST(test_inject)
 }
 END_TEST
 
+/* ---- whose turn is up ---- */
+
+START_TEST(test_turn)
+{
+    struct gt_g *g = be_m(0);
+    struct gt_p *p = &ps[0];
+    empty_at(p, starts[_i]);
+    for (int i = 1; i < 200; i++)
+        store_rlx(&gs[i].spent, true);
+    put_range(p, 1, 200);
+    for (int i = 1; i < GT_TURNS; i++)
+        ck_assert(gt_turn_goes_on(g));
+    ck_assert(!gt_turn_goes_on(g));
+    ck_assert(!gt_turn_goes_on(g)); /* nor when it has not been obeyed */
+    store_rlx(&p->schedtick, 7);    /* the next turn */
+    ck_assert(gt_turn_goes_on(g));
+    gt_runqput(p, &gs[200], false); /* one that was woken, last of all */
+    ck_assert(!gt_turn_goes_on(g));
+    store_rlx(&gs[200].spent, true);
+    ck_assert(gt_turn_goes_on(g));
+    gt_runqput(p, &gs[201], true);
+    ck_assert(!gt_turn_goes_on(g));
+    ck_assert_int_eq(id(gt_runqget(p)), 201);
+    store_rlx(&p->schedtick, 8);
+    ck_assert(gt_turn_goes_on(g));
+    gt_globrunqput(chain(202, 203), 1);
+    ck_assert(!gt_turn_goes_on(g));
+    ck_assert_int_eq(id(global_pop()), 202);
+    ck_assert(gt_turn_goes_on(g));
+    store_rlx(&g->spins, 2);
+    ck_assert(!gt_turn_goes_on(g));
+    store_rlx(&g->spins, 1);
+    store_rlx(&p->schedtick, 9);
+    ck_assert(gt_turn_goes_on(g));
+    store_rlx(&ps[1].when0, gt_nanotime()); /* a sleeper's time has come */
+    ck_assert(!gt_turn_goes_on(g));
+    store_rlx(&ps[1].when0, INT64_MAX);
+    ck_assert(gt_turn_goes_on(g));
+    expect_range(p, 1, 201);
+    ck_assert(!gt_turn_goes_on(g)); /* nobody waits: others may be ready in the poller */
+}
+END_TEST
+
 /* ---- P ownership ---- */
 
 static void expect_word(const struct gt_p *p, uint32_t state, uint32_t m, uint32_t seq)
@@ -611,6 +654,7 @@ int main(void)
         UNIT_TEST(test_goready_local_and_global),
         UNIT_TEST(test_goready_wakes_one),
         UNIT_TEST(test_inject),
+        UNIT_LOOP(test_turn, 5),
         UNIT_TEST(test_p_call),
         UNIT_TEST(test_p_taken_in_call),
         UNIT_TEST(test_p_call_that_blocks),
