@@ -95,5 +95,8 @@ int proc_memory(pid_t pid, struct proc_memory *memory)
     if (memory->rss_kb < 0) /* before Linux 4.14 */
         memory->rss_kb = field(status, "VmRSS:");
     memory->pte_kb = field(status, "VmPTE:");
-    return memory->rss_kb < 0 || memory->pte_kb < 0 ? -1 : 0;
+    double stacks = field("/proc/meminfo", "KernelStack:");
+    double objects = field("/proc/meminfo", "SUnreclaim:");
+    memory->kernel_kb = stacks + objects;
+    return memory->rss_kb < 0 || memory->pte_kb < 0 || stacks < 0 || objects < 0 ? -1 : 0;
 }

@@ -16,6 +16,9 @@ struct proc_sample {
 struct proc_memory {
     double rss_kb; /* resident pages, counted exactly (smaps_rollup) */
     double pte_kb; /* page tables */
+    /* stacks of the kernel's and what it cannot take back of its own objects, of all processes: a
+     * difference says what many threads cost, on a machine where little else begins or ends */
+    double kernel_kb;
 };
 
 /* Both return 0, or -1 when the process is gone or may not be looked at. */

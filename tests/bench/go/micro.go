@@ -222,9 +222,9 @@ func sleepers(n int) {
 		float64((cpu()-cpuBefore).Nanoseconds())/woken)
 }
 
-// memory reads the bytes behind a key of /proc/self/smaps_rollup or status.
+// memory reads the bytes behind a key of a file in /proc.
 func memory(file, key string) float64 {
-	text, err := os.ReadFile("/proc/self/" + file)
+	text, err := os.ReadFile("/proc/" + file)
 	check(err == nil, "cannot read /proc")
 	for _, line := range strings.Split(string(text), "\n") {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == key {
@@ -240,7 +240,8 @@ func rssParked(n int) {
 	cond := sync.NewCond(&lock)
 	parked, opened := 0, false
 	var all sync.WaitGroup
-	rss, pte := memory("smaps_rollup", "Rss:"), memory("status", "VmPTE:")
+	kernel := func() float64 { return memory("meminfo", "KernelStack:") + memory("meminfo", "SUnreclaim:") }
+	rss, pte, own := memory("self/smaps_rollup", "Rss:"), memory("self/status", "VmPTE:"), kernel()
 	for i := 0; i < n; i++ {
 		all.Add(1)
 		go func() {
@@ -259,11 +260,11 @@ func rssParked(n int) {
 		waiting = parked == n
 		lock.Unlock()
 	}
-	rss, pte = memory("smaps_rollup", "Rss:")-rss, memory("status", "VmPTE:")-pte
+	rss, pte, own = memory("self/smaps_rollup", "Rss:")-rss, memory("self/status", "VmPTE:")-pte, kernel()-own
 	lock.Lock()
 	opened = true
 	cond.Broadcast()
 	lock.Unlock()
 	all.Wait()
-	fmt.Printf("rss_bytes=%.0f pte_bytes=%.0f\n", rss/float64(n), pte/float64(n))
+	fmt.Printf("rss_bytes=%.0f pte_bytes=%.0f kernel_bytes=%.0f\n", rss/float64(n), pte/float64(n), own/float64(n))
 }
