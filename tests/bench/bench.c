@@ -422,9 +422,10 @@ static void rss_parked(int n)
     for (int i = 0; i < n; i++)
         check(pthread_join(threads[i], NULL) == 0, "join");
     check(parked == 0, "not everybody came back");
-    printf("rss_bytes=%.0f pte_bytes=%.0f kernel_bytes=%.0f\n",
-           (after.rss_kb - before.rss_kb) * 1024 / n, (after.pte_kb - before.pte_kb) * 1024 / n,
-           (after.kernel_kb - before.kernel_kb) * 1024 / n);
+    double rss = (after.rss_kb - before.rss_kb) * 1024 / n;
+    double pte = (after.pte_kb - before.pte_kb) * 1024 / n;
+    double kernel = (after.kernel_kb - before.kernel_kb) * 1024 / n;
+    printf("rss_bytes=%.0f pte_bytes=%.0f all_bytes=%.0f\n", rss, pte, rss + pte + kernel);
 }
 
 /* ---- the list ---- */

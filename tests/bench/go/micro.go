@@ -266,5 +266,5 @@ func rssParked(n int) {
 	cond.Broadcast()
 	lock.Unlock()
 	all.Wait()
-	fmt.Printf("rss_bytes=%.0f pte_bytes=%.0f kernel_bytes=%.0f\n", rss/float64(n), pte/float64(n), own/float64(n))
+	fmt.Printf("rss_bytes=%.0f pte_bytes=%.0f all_bytes=%.0f\n", rss/float64(n), pte/float64(n), (rss+pte+own)/float64(n))
 }
