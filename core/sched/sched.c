@@ -711,11 +711,12 @@ static struct gt_g *gosched_g0(struct gt_m *m, struct gt_g *g)
     g->m = NULL;
     store_rel(&g->status, GT_G_READY);
     g->schedlink = NULL;
-    /* before it one of those who wait in the global queue: they have no other way in while this one
-     * is never empty, and g is to stay where the caches know it */
+    /* One of those who wait in the global queue runs next: they have no other way in while this one
+     * is never empty, and most of them were woken by a descriptor.  g stays where the caches know
+     * it. */
     struct gt_g *first = globrunqget(m->p, 1);
     if (first)
-        gt_runqput(m->p, first, false);
+        gt_runqput(m->p, first, true);
     gt_runqput(m->p, g, false);
     return NULL;
 }

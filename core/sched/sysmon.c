@@ -31,9 +31,12 @@
 #define TICK_MAX     (10 * GT_MS)
 #define SLICE        (10 * GT_MS)
 #define SLICE_SHARED (SLICE / GT_TURNS)
+#define SLICE_WOKEN  (500 * GT_US)
 #define SLICE_SPIN   (200 * GT_US)
 #define SLICE_SLEEP  (100 * GT_US)
 #define RETRY        (200 * GT_US) /* after a preemption that may have been refused */
+#define POLL         (10 * GT_MS)  /* how often descriptors are looked at, as in Go; */
+#define POLL_BUSY    GT_MS         /* and while no P is idle, whose M would do it */
 #define IDLE_SLEEP   (100 * GT_MS) /* all Ps idle for so long: sleep until one is not */
 
 #define EXPECTED 8 /* looks in vain, before sleepers without notice are not expected any more */
@@ -115,22 +118,26 @@ static bool claim(struct gt_p *p, uint64_t w, struct gt_m *m)
 
 /* How long a goroutine may run unseen.  With others behind it, queued or with a deadline that has
  * passed, half as long as the kernel would give it: it is asked then, and goes on when nobody is
- * behind it who was woken (gt_preempted).  And much shorter when it was found at the same
- * place each time, with the same in its registers, or in a loop that says so (pause): a thread that
- * spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O threads
- * with one P).  A loop that works has other registers each time; short slices would only cost it
- * what it has in the CPU's caches.  Where one was found asleep others will be soon, and itself
- * again: libgomp's threads at a barrier wait by futex calls of their own instructions, and the next
- * in line would wait for each in turn.  So the first look is early then. */
+ * behind it who was woken (gt_preempted).  Shorter when a descriptor or the time has woken somebody
+ * whom no P has taken: the kernel would let him run at once.  And much shorter when it was found at
+ * the same place each time, with the same in its registers, or in a loop that says so (pause): a
+ * thread that spins for one that waits for its P costs a whole slice for each hand-over (redis' I/O
+ * threads with one P).  A loop that works has other registers each time; short slices would only
+ * cost it what it has in the CPU's caches.  Where one was found asleep others will be soon, and
+ * itself again: libgomp's threads at a barrier wait by futex calls of their own instructions, and
+ * the next in line would wait for each in turn.  So the first look is early then. */
 static int64_t slice(struct gt_p *p, uint64_t w, int64_t now)
 {
-    if (gt_runqempty(p) && !load_rlx(&gt_sched.runqsize) && gt_timer_first() > now)
+    bool woken = load_rlx(&gt_sched.runqsize) || gt_timer_first() <= now;
+    if (gt_runqempty(p) && !woken)
         return SLICE;
     struct gt_m *m = m_of(GT_PW_M(w));
     struct gt_g *g = m ? load_acq(&m->curg) : NULL;
     if (!p->looked && (U.expected || (g && g->unannounced >= 2)))
         return SLICE_SLEEP;
-    return g && load_rlx(&g->spins) >= 2 ? SLICE_SPIN : SLICE_SHARED;
+    if (g && load_rlx(&g->spins) >= 2)
+        return SLICE_SPIN;
+    return woken ? SLICE_WOKEN : SLICE_SHARED;
 }
 
 /* What sysmon found: how soon it looks again. */
@@ -246,7 +253,8 @@ static enum found retake(int64_t now)
 static void poll_network(int64_t now)
 {
     int64_t last = load_rlx(&gt_sched.lastpoll);
-    if (!gt_netpoll_inited() || !gt_netpoll_waiters() || last == 0 || last + 10 * GT_MS > now ||
+    int64_t every = load_rlx(&gt_sched.npidle) ? POLL : POLL_BUSY;
+    if (!gt_netpoll_inited() || !gt_netpoll_waiters() || last == 0 || last + every > now ||
         !cas_acqrel(&gt_sched.lastpoll, &last, now))
         return;
     gt_injectglist(gt_netpoll(0));
@@ -321,11 +329,14 @@ static bool all_idle(void)
            !lacks_m();
 }
 
-/* Is a goroutine ready, or soon to be woken, while no P is idle? */
-static bool somebody_waits(void)
+/* How long sysmon may sleep: while no P is idle, somebody may be ready, or woken soon. */
+static int64_t longest_sleep(void)
 {
-    return load_rlx(&gt_sched.npidle) == 0 &&
-           (!gt_sched_idle() || gt_timer_first() < gt_nanotime() + TICK_MAX);
+    if (load_rlx(&gt_sched.npidle))
+        return TICK_MAX;
+    if (gt_netpoll_waiters() || gt_timer_first() < gt_nanotime() + TICK_MAX)
+        return POLL_BUSY;
+    return gt_sched_idle() ? TICK_MAX : SLICE_SHARED;
 }
 
 /* Sleeps while every P is idle; pidleget and signals wake it. */
@@ -354,8 +365,8 @@ void *gt_sysmon(void *arg)
         sys_nanosleep(50 * GT_US);
     for (;;) {
         delay = quiet == 0 ? TICK_MIN : quiet > 50 ? GT_MIN(delay * 2, TICK_MAX) : delay;
-        if (delay > SLICE_SHARED && somebody_waits())
-            delay = SLICE_SHARED;
+        if (delay > POLL_BUSY)
+            delay = GT_MIN(delay, longest_sleep());
         uint32_t note = load_acq(&gt_sched.sysmon_note);
         gt_signal_sysmon();
         gt_sig_route();

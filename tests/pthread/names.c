@@ -6,7 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-static int stop;
+static int stop, renamed;
 
 static void *named(void *arg)
 {
@@ -23,6 +23,7 @@ static void *named(void *arg)
     sched_yield();
     EQ(pthread_getname_np(pthread_self(), by_prctl, sizeof by_prctl), 0);
     CHECK(strcmp(by_prctl, name) == 0);
+    bump(&renamed);
     await(&stop, 1);
     return NULL;
 }
@@ -35,7 +36,7 @@ static void names(void)
     EQ(pthread_setname_np(pthread_self(), "the-main-one"), 0);
     for (long i = 0; i < 20; i++)
         t[i] = go(named, (void *)i);
-    pause_ms(100);
+    await(&renamed, 20);
     for (int i = 0; i < 20; i++) {
         snprintf(want, sizeof want, "again-%d", i);
         EQ(pthread_getname_np(t[i], got, sizeof got), 0);
