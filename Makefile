@@ -64,8 +64,9 @@ $(B)/so/%.o: %.S
 # frames that a C++ exception or a cancellation may cross with work to do
 $(B)/so/interpose/%.o: SO_FLAGS += -fexceptions
 
-# runs once, and stands among what every program runs
-$(B)/so/core/kit/cfg.o: CFLAGS += -Os
+# run seldom, and stand among what every program runs, or every one with threads
+$(addprefix $(B)/so/,core/kit/cfg.o core/sched/wire.o core/sched/sigq.o \
+	$(addprefix interpose/,ident.o wired.o timer.o dl.o)): CFLAGS += -Os
 
 # their fast paths need no frame
 $(B)/so/interpose/alloc.o $(B)/so/interpose/allocxx.o: SO_FLAGS += -fomit-frame-pointer
