@@ -706,6 +706,16 @@ void gt_mcall(struct gt_g *g, struct gt_g *(*fn)(struct gt_m *, struct gt_g *))
     gt_arch_switch(&g->ctx, &m->g0.ctx);
 }
 
+void gt_woken_first(struct gt_p *p)
+{
+    for (uint32_t n = load_rlx(&p->tail) - load_acq(&p->head); n; n--) {
+        struct gt_g *g = load_rlx(&p->runq[load_acq(&p->head) % GT_RUNQ]);
+        if (!load_rlx(&g->spent) || !(g = ring_get(p)))
+            return;
+        gt_runqput(p, g, false);
+    }
+}
+
 static struct gt_g *gosched_g0(struct gt_m *m, struct gt_g *g)
 {
     g->m = NULL;
@@ -717,6 +727,8 @@ static struct gt_g *gosched_g0(struct gt_m *m, struct gt_g *g)
     struct gt_g *first = globrunqget(m->p, 1);
     if (first)
         gt_runqput(m->p, first, true);
+    else if (load_rlx(&g->spent))
+        gt_woken_first(m->p);
     gt_runqput(m->p, g, false);
     return NULL;
 }

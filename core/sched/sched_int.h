@@ -50,6 +50,8 @@ void gt_injectglist(struct gt_g *list);
  * when g's turn has been as long as that, when somebody waits who was woken, and when g spins, as
  * who waits may be whom it spins for.  The caller owns g's P; counts as having been asked. */
 bool gt_turn_goes_on(struct gt_g *g);
+/* Those at the head of the queue whose turns were up go behind the others.  The caller owns p. */
+void gt_woken_first(struct gt_p *p);
 void gt_wakep(void);
 bool gt_startm(struct gt_p *p, bool spinning);
 void gt_handoffp(struct gt_p *p);

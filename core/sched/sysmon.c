@@ -166,7 +166,11 @@ static enum found look_at_running(struct gt_p *p, uint64_t w, int64_t now)
         return FOUND_NOTHING;
     if (p->asked && !(load_rlx(&g->attention) & GT_ATT_PREEMPT)) { /* it has heard, and goes on */
         p->asked = false;
-        return FOUND_NOTHING;
+        if (p->doubted && load_rlx(&g->spins) != 1)
+            return FOUND_NOTHING;
+        p->doubted = true; /* to be found at the same place once more */
+        p->seen_when = now - slice(p, w, now) + RETRY;
+        return FOUND_BUSY;
     }
     bool early = !p->looked && (U.expected || g->unannounced >= 2);
     g->unannounced = 0;
@@ -229,7 +233,7 @@ static enum found look_at(struct gt_p *p, int64_t now)
         p->turn_when = now;
     if (!stays) {
         p->seen_when = now;
-        p->asked = p->looked = false;
+        p->asked = p->looked = p->doubted = false;
         return turn ? end_turn(p, w, now) : FOUND_NOTHING;
     }
     if (state == GT_P_CALL)

@@ -257,8 +257,9 @@ struct gt_p {
     uint32_t seen_seq;
     int64_t turn_when; /* since when it was seen_tick, and both */
     int64_t seen_when;
-    bool asked;  /* its goroutine, by a signal, since seen_when */
-    bool looked; /* early, and it was not asleep, since it was seen first in this turn */
+    bool asked;   /* its goroutine, by a signal, since seen_when */
+    bool looked;  /* early, and it was not asleep, since it was seen first in this turn */
+    bool doubted; /* it goes on in this turn: it was looked at again soon, whether it spins */
 };
 
 struct gt_m {

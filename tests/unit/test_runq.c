@@ -486,6 +486,25 @@ START_TEST(test_turn)
 }
 END_TEST
 
+START_TEST(test_woken_first)
+{
+    struct gt_p *p = &ps[0];
+    empty_at(p, starts[_i]);
+    gt_woken_first(p);
+    ck_assert(gt_runqempty(p));
+    for (int i = 0; i < GT_RUNQ; i++)
+        store_rlx(&gs[i].spent, i != 5 && i != 7);
+    put_range(p, 0, GT_RUNQ);
+    gt_woken_first(p);
+    expect_range(p, 5, GT_RUNQ);
+    expect_range(p, 0, 5);
+    put_range(p, 10, 20); /* nobody was woken: they keep their order */
+    gt_woken_first(p);
+    expect_range(p, 10, 20);
+    ck_assert(gt_runqempty(p));
+}
+END_TEST
+
 /* ---- P ownership ---- */
 
 static void expect_word(const struct gt_p *p, uint32_t state, uint32_t m, uint32_t seq)
@@ -655,6 +674,7 @@ int main(void)
         UNIT_TEST(test_goready_wakes_one),
         UNIT_TEST(test_inject),
         UNIT_LOOP(test_turn, 5),
+        UNIT_LOOP(test_woken_first, 5),
         UNIT_TEST(test_p_call),
         UNIT_TEST(test_p_taken_in_call),
         UNIT_TEST(test_p_call_that_blocks),
