@@ -65,7 +65,7 @@ static const struct bench benches[] = {
                             {"cpu_ns_per_op", "10,000 sleepers, CPU each", "ns", 0, 0}}},
     {"rss_parked", MICRO, 0, {{"rss_bytes", "parked thread, RSS", "B", 0, 0},
                               {"pte_bytes", "parked thread, page tables", "B", 0, 0},
-                              {"all_bytes", "parked thread, and the kernel's", "B", 0, 0}}},
+                              {"all_bytes", "parked thread, all memory", "B", 0, 0}}},
     {"echo_100", ECHO, 100, {{"ops_s", "echo, 100 connections", "/s", 1, 0},
                              {"p99_us", "echo, 100 connections, p99", "us", 0, 0}}},
     {"echo_1000", ECHO, 1000, {{"ops_s", "echo, 1,000 connections", "/s", 1, 1.3},
